@@ -1,0 +1,1 @@
+"""Headrace: a durable queue that feeds model engines."""
