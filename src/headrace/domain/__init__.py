@@ -1,0 +1,1 @@
+"""Ground floor: what a model, a job and an answer are. Standard library only, no I/O."""

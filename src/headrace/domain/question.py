@@ -1,0 +1,60 @@
+"""One question to one replica, and its answer: the same for a job's input, a run test and every later door.
+
+A question is named bodies, passed on undecoded. How the bytes are to be understood is said by `form`, and only the
+replica's own code decodes them: a Modzy input is files by name; an Open Inference request will be one body in its
+own encoding. Many questions may be handed over at once; a replica that can batch runs them together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from headrace.domain.body import Body
+from headrace.domain.clock import Millis
+
+
+class Form(StrEnum):
+    """How the bodies of a question are encoded."""
+
+    FILES = "files"  # model input name → content of that file
+    V2_REST = "v2-rest"  # "" → the HTTP body of an inference request, JSON or JSON with binary tensors
+    V2_GRPC = "v2-grpc"  # "" → a serialized ModelInferRequest
+
+
+class Fault(StrEnum):
+    """Whose fault an answer's error is."""
+
+    MODEL = "model"  # the model failed, or says so
+    REQUEST = "request"  # the question breaks a rule of its form
+    UNSUPPORTED = "unsupported"  # understood, but this model cannot do it
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`meta` holds short facts that belong to the form, such as the length of the JSON before binary tensors."""
+
+    inputs: Mapping[str, Body]
+    form: Form = Form.FILES
+    explain: bool = False
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One named output. `media_type` is what the model said, or what its bytes are: JSON, text or neither."""
+
+    body: Body
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Outputs by name, or the reason why there are none. Times are the replica's wall clock, UTC."""
+
+    started: Millis
+    ended: Millis
+    latency: float  # milliseconds inside the model
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+    error: str | None = None
+    fault: Fault = Fault.MODEL
+    meta: Mapping[str, str] = field(default_factory=dict)
