@@ -1,0 +1,65 @@
+"""One span from a request to its replica, where OpenTelemetry is installed (extra `otel`); W3C traceparent in and out.
+
+Only its API is used: who wants spans to go somewhere starts the server by `opentelemetry-instrument`, which sets up
+exporters from the usual OTEL_… variables. Without it, a caller's traceparent still reaches the model unchanged.
+"""
+
+import importlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+TRACEPARENT = "traceparent"  # the header, and its name in a question's meta
+
+_SHAPE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]*)?")
+_VERSION_0 = 55  # characters: no more may follow
+
+
+def checked_traceparent(header: str | None) -> str:
+    """The header's first 55 characters, which all versions share; "" for one that breaks the rules (it is ignored)."""
+    if header is None or len(header) > 200 or not _SHAPE.fullmatch(header):  # noqa: PLR2004 - far longer than any
+        return ""
+    return "" if header.startswith("00") and len(header) != _VERSION_0 else header[:_VERSION_0]
+
+
+def _installed(module: str) -> Any:
+    """None where it is not."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+
+
+_trace, _propagate = _installed("opentelemetry.trace"), _installed("opentelemetry.propagate")
+
+
+class Span:
+    """`traceparent` is for whoever is asked next."""
+
+    def __init__(self, span: Any, traceparent: str) -> None:
+        self._span, self.traceparent = span, traceparent
+
+    def note(self, attributes: Mapping[str, str | int | float]) -> None:
+        self._span.set_attributes(attributes)
+
+
+class Tracer:
+    def __init__(self, tracer: Any) -> None:
+        self._tracer = tracer
+
+    @contextmanager
+    def span(self, name: str, traceparent: str, attributes: Mapping[str, str | int | float]) -> Iterator[Span]:
+        """An error that passes through is recorded. `traceparent` "": the span has the context's parent, or none."""
+        context = _propagate.extract({TRACEPARENT: traceparent}) if traceparent else None
+        with self._tracer.start_as_current_span(name, context=context, attributes=attributes) as span:
+            carrier: dict[str, str] = {}
+            _propagate.inject(carrier)
+            yield Span(span, carrier.get(TRACEPARENT, traceparent))
+
+
+def tracer(*, wanted: bool = True) -> Tracer | None:
+    """None where OpenTelemetry is not installed, not wanted, or has no SDK: spans that nobody sees are not free."""
+    if not wanted or _trace is None or isinstance(_trace.get_tracer_provider(), _trace.ProxyTracerProvider):
+        return None
+    return Tracer(_trace.get_tracer("headrace"))

@@ -1,0 +1,93 @@
+"""W3C traceparent in and out, and one span from request to replica where OpenTelemetry is installed."""
+
+import importlib.util
+
+import pytest
+from rooms.inference.at_work import at_work
+
+from headrace.dialects.dialect import ReplicaInfo
+from headrace.domain.ids import VersionKey
+from headrace.domain.question import Answer, Question
+from headrace.fleet.demand import Demand
+from headrace.fleet.routing import Replica, Routing
+from headrace.inference.ask import Ask
+from headrace.telemetry.trace import TRACEPARENT, checked_traceparent, tracer
+
+KEY = VersionKey("echo", "1.0.0")
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+SDK = "opentelemetry.sdk"
+
+
+class Listener:
+    def __init__(self):
+        self.heard: list[str] = []
+
+    async def ready(self, _timeout):
+        return ReplicaInfo()
+
+    async def run(self, questions, _timeout):
+        for question in questions:
+            self.heard.append(question.meta.get(TRACEPARENT, ""))
+            yield Answer(1, 2, 0.5)
+
+    def close(self):
+        pass
+
+
+async def asked(hall_tracer):
+    """What the replica hears of the caller's trace."""
+    routing, listener = Routing(Demand()), Listener()
+    routing.add(KEY, Replica("one", listener))
+    async with at_work(Ask(routing, tracer=hall_tracer)) as hall:
+        await hall.one(KEY, Question({}, meta={TRACEPARENT: PARENT, "id": "7"}), patience=1, timeout=1)
+    return listener.heard
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        PARENT.upper(),
+        PARENT[:-1],
+        f"{PARENT}-more",
+        f"ff{PARENT[2:]}",
+        f"00-{'0' * 32}-b7ad6b7169203331-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"01{PARENT[2:]}-" + "x" * 300,
+    ],
+)
+def test_what_breaks_the_rules_is_ignored(header):
+    assert "" == checked_traceparent(header)
+
+
+def test_a_later_version_is_read_as_far_as_it_is_known():
+    assert PARENT == checked_traceparent(PARENT)
+    assert f"cc{PARENT[2:]}" == checked_traceparent(f"cc{PARENT[2:]}-what-comes")
+
+
+async def test_without_opentelemetry_a_trace_passes_through():
+    assert [PARENT] == await asked(None)
+
+
+async def test_with_it_the_replica_hears_of_our_span():
+    if importlib.util.find_spec("opentelemetry") is None or importlib.util.find_spec(SDK) is None:
+        pytest.skip("pip install opentelemetry-sdk")
+    exporting = importlib.import_module("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+    sdk = importlib.import_module("opentelemetry.sdk.trace")
+    export = importlib.import_module("opentelemetry.sdk.trace.export")
+    trace = importlib.import_module("opentelemetry.trace")
+    spans, provider = exporting.InMemorySpanExporter(), sdk.TracerProvider()
+    provider.add_span_processor(export.SimpleSpanProcessor(spans))
+    trace.set_tracer_provider(provider)
+
+    [heard] = await asked(tracer())
+
+    [span] = spans.get_finished_spans()
+    assert f"00-{TRACE}-{span.context.span_id:016x}-01" == heard
+    assert int(TRACE, 16) == span.context.trace_id
+    assert int(PARENT.split("-")[2], 16) == span.parent.span_id
+    assert ("echo", "1.0.0", 0.5) == tuple(
+        span.attributes[f"headrace.{name}"] for name in ("model", "version", "model_ms")
+    )
