@@ -1,0 +1,134 @@
+"""SQL <-> quotas. A count is changed by one conditional statement: two charges at once cannot both take the rest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Column, Row, String, Table, and_, case, delete, insert, or_, select, update
+
+from headrace.domain.clock import Millis
+from headrace.domain.errors import NotFound
+from headrace.domain.quota import Period, QuotaScope, Terms
+from headrace.storage.database import Tx
+from headrace.storage.schema import metadata
+
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("scope", String, nullable=False),
+    Column("subject", String, nullable=False, index=True),
+    Column("allowed", BigInteger, nullable=False),
+    Column("period", String, nullable=True),
+    Column("starts", BigInteger, nullable=True),
+    Column("ends", BigInteger, nullable=True),
+    Column("used", BigInteger, nullable=False),
+    Column("window_start", BigInteger, nullable=False),  # of the window that `used` counts
+    Column("since", BigInteger, nullable=False),  # counted from here on: what was charged before was never counted
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    identifier: str
+    scope: QuotaScope
+    subject: str
+    terms: Terms
+    used: int
+    window_start: Millis
+    since: Millis
+
+
+def insert_quota(tx: Tx, count: Count) -> None:
+    tx.execute(
+        insert(quotas).values(
+            id=count.identifier,
+            scope=count.scope.value,
+            subject=count.subject,
+            used=count.used,
+            window_start=count.window_start,
+            since=count.since,
+            **_terms(count.terms),
+        )
+    )
+
+
+def load(tx: Tx, identifier: str, *, lock: bool = False) -> Count:
+    query = select(quotas).where(quotas.c.id == identifier)
+    row = tx.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound(f"Quota {identifier} not found")
+    return _to_count(row)
+
+
+def every(tx: Tx) -> list[Count]:
+    return [
+        _to_count(row) for row in tx.execute(select(quotas).order_by(quotas.c.scope, quotas.c.subject, quotas.c.id))
+    ]
+
+
+def of_subjects(tx: Tx, subjects: Mapping[QuotaScope, str]) -> list[Count]:
+    """Always in the same order: two transactions never wait for each other in a circle."""
+    mine = or_(
+        *(and_(quotas.c.scope == scope.value, quotas.c.subject == subject) for scope, subject in subjects.items())
+    )
+    return [_to_count(row) for row in tx.execute(select(quotas).where(mine).order_by(quotas.c.id))]
+
+
+def open_window(tx: Tx, identifier: str, start: Millis) -> None:
+    """Begins to count anew if the window that was counted lies before this one."""
+    tx.execute(
+        update(quotas)
+        .where(quotas.c.id == identifier, quotas.c.window_start < start)
+        .values(used=0, window_start=start)
+    )
+
+
+def take(tx: Tx, identifier: str, inputs: int) -> bool:
+    """False when the quota does not have as many left."""
+    changed = tx.execute(
+        update(quotas)
+        .where(quotas.c.id == identifier, quotas.c.used + inputs <= quotas.c.allowed)
+        .values(used=quotas.c.used + inputs)
+    )
+    return changed.rowcount == 1
+
+
+def give_back(tx: Tx, identifier: str, inputs: int, window_start: Millis) -> None:
+    left = case((quotas.c.used > inputs, quotas.c.used - inputs), else_=0)
+    tx.execute(update(quotas).where(quotas.c.id == identifier, quotas.c.window_start == window_start).values(used=left))
+
+
+def set_limit(tx: Tx, identifier: str, limit: int) -> None:
+    tx.execute(update(quotas).where(quotas.c.id == identifier).values(allowed=limit))
+
+
+def set_terms(tx: Tx, identifier: str, terms: Terms, window_start: Millis, since: Millis) -> None:
+    """Another period is another count: it begins at 0."""
+    tx.execute(
+        update(quotas)
+        .where(quotas.c.id == identifier)
+        .values(used=0, window_start=window_start, since=since, **_terms(terms))
+    )
+
+
+def remove(tx: Tx, identifier: str) -> None:
+    if tx.execute(delete(quotas).where(quotas.c.id == identifier)).rowcount == 0:
+        raise NotFound(f"Quota {identifier} not found")
+
+
+def _terms(terms: Terms) -> dict[str, int | str | None]:
+    period = terms.period.value if terms.period is not None else None
+    return {"allowed": terms.limit, "period": period, "starts": terms.starts, "ends": terms.ends}
+
+
+def _to_count(row: Row[tuple[object, ...]]) -> Count:
+    period = Period(row.period) if row.period is not None else None
+    return Count(
+        identifier=row.id,
+        scope=QuotaScope(row.scope),
+        subject=row.subject,
+        terms=Terms(row.allowed, period, row.starts, row.ends),
+        used=row.used,
+        window_start=row.window_start,
+        since=row.since,
+    )
