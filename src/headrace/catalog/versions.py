@@ -1,0 +1,102 @@
+"""Versions of models: made, found, changed one step at a time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from headrace.catalog import requirements, rows, version_rows
+from headrace.catalog.search import ModelQuery, VersionQuery, select_models, select_versions
+from headrace.domain.clock import Millis
+from headrace.domain.ids import VersionKey, check_version
+from headrace.domain.image import ContainerImage
+from headrace.domain.version import Version, VersionStatus
+from headrace.storage.database import Database, Tx
+from headrace.storage.recent import Recent
+
+CACHED = 1_000  # versions
+MAX_AGE = 5.0  # seconds that a change by another process, or one whose caller gave up waiting, may stay unseen
+
+_Found = list[Version]  # inside the class `list` is a method
+
+
+def new_version(key: VersionKey, email: str, now: Millis, long_description: str = "") -> Version:
+    """A draft, with the default requirement. Raises Invalid for a version that is not semantic."""
+    check_version(key.version)
+    return Version(
+        key=key,
+        status=VersionStatus.PARTIAL,
+        created=now,
+        updated=now,
+        created_by=email,
+        requirement=requirements.by_id(requirements.DEFAULT),
+        image=ContainerImage(repository_name=key.model),
+        long_description=long_description,
+    )
+
+
+class Versions:
+    def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._recent: Recent[VersionKey, Version] = Recent(CACHED, MAX_AGE, monotonic)
+        self.turn = 0  # grows with every change: what was read before it may be old
+
+    async def create(self, key: VersionKey, email: str, now: Millis, long_description: str = "") -> Version:
+        """Raises Invalid, NotFound for an unknown model, and Conflict when the version exists."""
+        version = new_version(key, email, now, long_description)
+
+        def transaction(tx: Tx) -> Version:
+            rows.load(tx, key.model, lock=True)
+            version_rows.insert_version(tx, version)
+            return version
+
+        try:
+            return await self._database.write(transaction)
+        finally:
+            self.turn += 1
+
+    async def get(self, key: VersionKey) -> Version:
+        """From memory if it was asked for lately. Raises NotFound."""
+
+        async def read() -> Version:
+            return await self._database.read(lambda tx: version_rows.load(tx, key))
+
+        return await self._recent.of(key, read)
+
+    async def list(self, model_id: str, query: VersionQuery) -> _Found:
+        """One page of a model's versions; the viewer's right to see the model was checked before. Raises Invalid."""
+        return select_versions(await self._database.read(lambda tx: version_rows.of_model(tx, model_id)), query)
+
+    async def all(self, query: VersionQuery) -> _Found:
+        """One page of all versions of the models that the viewer sees. Raises Invalid."""
+        every = ModelQuery(viewer=query.viewer)
+
+        def transaction(tx: Tx) -> _Found:
+            seen = select_models(rows.candidates(tx, every), every)
+            return version_rows.of_models(tx, [model.identifier for model in seen])
+
+        return select_versions(await self._database.read(transaction), query)
+
+    async def change(self, key: VersionKey, fn: Callable[[Version], Version], now: Millis) -> Version:
+        """Read, `fn`, write in one transaction. `fn` is pure and checks the move; key and creation stay as they are.
+
+        Raises NotFound, TooLarge, and what `fn` raises: then nothing is changed.
+        """
+
+        def transaction(tx: Tx) -> Version:
+            old = version_rows.load(tx, key, lock=True)
+            new = replace(fn(old), key=old.key, created=old.created, created_by=old.created_by, updated=now)
+            version_rows.save(tx, new, lists=new.status is not old.status)
+            return new
+
+        try:
+            return await self._database.write(transaction)
+        finally:
+            self._recent.forget(key)
+            self.turn += 1
+
+    async def active(self) -> _Found:
+        return await self._database.read(version_rows.active)
+
+    async def unfinished(self) -> _Found:
+        """Those with a step of the deployment that waits or runs: to go on with after a restart, the oldest first."""
+        return await self._database.read(version_rows.unfinished)
