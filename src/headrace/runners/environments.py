@@ -1,0 +1,110 @@
+"""An environment for each set of packages that models ask for: made once by uv, whole or not at all, and kept."""
+
+import asyncio
+import hashlib
+import os
+import secrets
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from headrace.domain.errors import Invalid, StorageFailed
+from headrace.runners.needs import NOTHING, Besides, Needs, read_needs
+from headrace.runners.uv import Uv, index_variables, run
+from headrace.settings import RunnerSettings
+
+# what uv says when it has done a part of its work, and how far it is then, in percent
+SAID = {"Resolved": 30, "Prepared": 70, "Installed": 80}
+BUILT = "A package without a wheel would have to be built here, which is not done: put a wheel of it into wheels/"
+
+
+class Environments:
+    """`data`/environments/<digest>; those under way have a name of their own and are removed at the next start."""
+
+    def __init__(self, data: Path, settings: RunnerSettings) -> None:
+        self._root, self._cache = data.absolute() / "environments", data.absolute() / "cache" / "uv"
+        self._uv = Uv(settings.uv, data.absolute() / "tools")
+        self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left_over in self._root.glob(".*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+
+    async def prepare(self, folder: Path, report: Callable[[int], None], besides: Besides = NOTHING) -> Path:
+        """The interpreter of the environment for this model folder. `report` is told percentages.
+
+        Raises Invalid (with the last words of uv), Unsupported when there is no uv, StorageFailed.
+        """
+        needs = await asyncio.to_thread(read_needs, folder, besides)
+        target = self._root / self._digest(needs)
+        async with self._making[target.name]:
+            if not target.exists():
+                await self._make(needs, target, report)
+        report(100)
+        return target / "bin" / "python"
+
+    def _digest(self, needs: Needs) -> str:
+        kind = needs.file.name if needs.file else ""
+        said = (kind, needs.digest, sys.version, sys.base_prefix)
+        return hashlib.sha256("\n".join(said).encode()).hexdigest()[:40]
+
+    async def _make(self, needs: Needs, target: Path, report: Callable[[int], None]) -> None:
+        scratch = self._root / f".{secrets.token_hex(8)}"
+        try:
+            scratch.mkdir(mode=0o700)
+            new = scratch / "environment"
+            await run([sys.executable, "-I", "-m", "venv", "--without-pip", str(new)], scratch)
+            await asyncio.to_thread(_relocatable, new)
+            report(10)
+            if needs.file is not None or needs.packages:
+                await self._install(needs, new, report)
+            await asyncio.to_thread(_settle, new, target)
+        except OSError as error:
+            raise StorageFailed(
+                f"the environment could not be stored: {error.strerror}", technical=str(error)
+            ) from error
+        finally:
+            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+    async def _install(self, needs: Needs, new: Path, report: Callable[[int], None]) -> None:
+        uv, scratch, file = await self._uv.path(), new.parent, needs.file
+        variables = {"UV_CACHE_DIR": str(self._cache), **index_variables()}
+
+        def told(line: str) -> None:
+            if percentage := SAID.get(line.partition(" ")[0]):
+                report(percentage)
+
+        try:
+            if needs.exported:
+                file = scratch / "requirements.txt"
+                project = ("--project", str(needs.file.parent)) if needs.file else ()
+                what = ("--frozen", "--no-emit-project", "--no-dev", "--output-file", str(file))
+                quiet = ("--no-config", "--no-python-downloads")
+                await run([uv, "export", *project, *what, *quiet], scratch, variables=variables)
+            links = ("--find-links", str(needs.wheels)) if needs.wheels else ()
+            where = ("--python", str(new / "bin" / "python"), "--no-python-downloads")
+            install = [uv, "pip", "install", *where, "--no-build", "--no-progress", *links]
+            install += [*(("--requirements", str(file)) if file else ()), *needs.packages]
+            await run(install, scratch, variables=variables, told=told)
+        except Invalid as error:
+            hint = f". {BUILT}" if "building" in error.message or "no-build" in error.message else ""
+            raise Invalid(f"the environment of this model cannot be made: {error.message}{hint}") from error
+        # not uv's own --compile-bytecode: that starts the new environment, and with it what packages hide in .pth files
+        compile_all = [sys.executable, "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(new / "lib")]
+        with suppress(Invalid):  # a file that is not meant for this Python is no reason to fail
+            await run(compile_all, scratch)
+        report(95)
+
+
+def _relocatable(environment: Path) -> None:
+    """So uv writes scripts that find their interpreter beside them, wherever the folder is moved."""
+    with (environment / "pyvenv.cfg").open("a") as file:
+        file.write("relocatable = true\n")
+
+
+def _settle(new: Path, target: Path) -> None:
+    """On disk before it has its name."""
+    os.sync()
+    new.rename(target)

@@ -1,0 +1,1 @@
+"""Programs that run beside the model, in the model's own environment: no part of the server imports them."""

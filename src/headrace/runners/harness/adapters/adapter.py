@@ -1,0 +1,45 @@
+"""What every format is made into: a model that takes arrays by name and gives arrays by name."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from headrace.runners.harness.tensors import Input, Spec
+
+
+class Asked(NamedTuple):
+    """What requests that run together agree in, besides their tensors."""
+
+    outputs: tuple[str, ...] | None  # names that were asked for; None: all
+    parameters: dict[str, Any]
+    inputs: list[Input]  # of the first of them: for what its tensors say besides their data
+    id: str = ""
+
+
+class Given(NamedTuple):
+    """For models that answer with more than arrays by name."""
+
+    outputs: dict[str, Any]
+    parameters: dict[str, Any] | None = None
+    tensor_parameters: dict[str, dict[str, Any]] | None = None
+    datatypes: dict[str, str] | None = None
+
+
+class Adapter:
+    """`inputs` empty: takes what it is given. With `max_batch_size` > 0 all first dimensions are the batch.
+
+    `strict` False: names, datatypes and shapes of inputs are shown to those who ask, and not demanded.
+    `rows`: requests are put together up to so many rows although no batch size is demanded of them.
+    """
+
+    platform = "python"
+    strict = True
+    rows = 0
+    inputs: tuple[Spec, ...] = ()
+    outputs: tuple[Spec, ...] = ()
+    max_batch_size = 0
+    labels: dict[str, list[str]] | None = None  # by output, for the classification extension
+
+    def run(self, arrays: dict[str, Any], asked: Asked, /) -> dict[str, Any] | Given:
+        """Values that can be made arrays, by output name. Whatever it raises is the model's error."""
+        raise NotImplementedError

@@ -1,0 +1,131 @@
+"""Folders of MLServer, unmodified: its own MLModel, types and codecs do the work, and nothing of its server runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given
+from headrace.runners.harness.arrays import Unfit, array_of
+from headrace.runners.harness.tensors import DATATYPES, UNSUPPORTED, Input, Refused, Spec, flatten
+
+SETTINGS = "model-settings.json"
+DECOUPLED = "HTTP end point doesn't support models with decoupled transaction policy"
+
+
+class MlServer(Adapter):
+    platform, strict = "mlserver", False
+
+    def __init__(self, folder: Path) -> None:
+        self._types: Any = importlib.import_module("mlserver.types")
+        self._context: Any = importlib.import_module("mlserver.context").model_context
+        base: Any = importlib.import_module("mlserver").MLModel
+        self._settings = _settings(folder)
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+        model = self._model = self._settings.implementation(self._settings)
+        with self._context(self._settings):
+            if self._loop.run_until_complete(model.load()) is False:
+                raise RuntimeError("its load() returned False")
+        model.ready = True
+        self._streams = type(model).predict is base.predict and type(model).predict_stream is not base.predict_stream
+        self.platform = self._settings.platform or "mlserver"
+        self.inputs, self.outputs = _specs(model.inputs), _specs(model.outputs)
+        self.rows = self._settings.max_batch_size if self._settings.max_batch_size > 1 else 0
+
+    def run(self, arrays: dict[str, Any], asked: Asked) -> Given:
+        with self._context(self._settings):
+            request = self._request(arrays, asked)
+            response = self._loop.run_until_complete(self._only(request) if self._streams else self._ask(request))
+        return _given(response)
+
+    async def _ask(self, request: Any) -> Any:
+        return await self._model.predict(request)
+
+    async def _only(self, request: Any) -> Any:
+        """The answer of a model that streams, when it is one. Raises Refused."""
+
+        async def payloads() -> Any:
+            yield request
+
+        answers = [answer async for answer in self._model.predict_stream(payloads())]
+        if len(answers) != 1:
+            raise Refused(DECOUPLED, UNSUPPORTED)
+        return answers[0]
+
+    def _request(self, arrays: dict[str, Any], asked: Asked) -> Any:
+        types = self._types
+        inputs = [
+            types.RequestInput(
+                name=one.name,
+                shape=list(arrays[one.name].shape),
+                datatype=one.datatype,
+                data=types.TensorData(root=_data(arrays[one.name])),
+                parameters=types.Parameters(**one.parameters) if one.parameters else None,
+            )
+            for one in asked.inputs
+        ]
+        return types.InferenceRequest(
+            id=asked.id or None,
+            inputs=inputs,
+            outputs=None if asked.outputs is None else [types.RequestOutput(name=name) for name in asked.outputs],
+            parameters=types.Parameters(**asked.parameters) if asked.parameters else None,
+        )
+
+
+def _settings(folder: Path) -> Any:
+    """Read as MLServer reads them, so that modules and files are found beside them."""
+    module: Any = importlib.import_module("mlserver.settings")
+    said = json.loads((folder / SETTINGS).read_text())
+    said.setdefault("name", folder.name)
+    said["_source"] = str(folder / SETTINGS)
+    sys.path.insert(0, str(folder))
+    return module.ModelSettings.model_validate(said)
+
+
+def _specs(listed: Any) -> tuple[Spec, ...]:
+    return tuple(
+        Spec(one.name, str(getattr(one.datatype, "value", one.datatype)), tuple(one.shape)) for one in listed or ()
+    )
+
+
+def _data(array: Any) -> list[Any]:
+    flat: list[Any] = array.reshape(-1).tolist()
+    if array.dtype.kind == "O":
+        with contextlib.suppress(UnicodeDecodeError):
+            return [one.decode() for one in flat]
+    return flat
+
+
+def _given(response: Any) -> Given:
+    outputs, parameters, datatypes = {}, {}, {}
+    for one in response.outputs:
+        datatype = str(getattr(one.datatype, "value", one.datatype))
+        root = one.data.root
+        values = flatten(list(root)) if isinstance(root, (list, tuple)) else [root]
+        shape = tuple(one.shape)
+        if datatype not in DATATYPES or len(values) != math.prod(shape):
+            raise Unfit(f"output '{one.name}' of {datatype} has {len(values)} elements and the shape {list(shape)}")
+        outputs[one.name] = array_of([Input(one.name, datatype, shape, values, None)], shape, "")
+        datatypes[one.name] = datatype
+        if said := _parameters(one.parameters):
+            parameters[one.name] = said
+    return Given(outputs, _parameters(response.parameters), parameters, datatypes)
+
+
+def _parameters(said: Any) -> dict[str, Any] | None:
+    if said is None:
+        return None
+    found: dict[str, Any] = said.model_dump(exclude_none=True)
+    found.pop("headers", None)
+    return found or None
+
+
+def load(folder: Path, path: str, _declared: dict[str, Any]) -> Adapter:
+    return MlServer(folder / path)

@@ -1,0 +1,96 @@
+"""A Python class that takes named arrays: `tensors = True`, or inputs and outputs that are declared with datatypes.
+
+class Model:
+    inputs = {"x": ("FP32", [-1, 4])}      # or {"datatype": "FP32", "shape": [-1, 4]}; may be in model.yaml instead
+    outputs = {"y": ("FP32", [-1, 4])}
+    max_batch_size = 64                    # > 0: every first dimension is the batch, and requests run together
+    labels = {"y": ["cat", "dog", …]}      # for the classification extension
+
+    def predict(self, inputs):             # {"x": array}; may take `parameters` too
+        return {"y": inputs["x"] * 2}
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given
+from headrace.runners.harness.files_model import takes
+from headrace.runners.harness.tensors import DATATYPES, Spec
+
+
+class PythonTensors(Adapter):
+    def __init__(self, model: Any, declared: dict[str, Any]) -> None:
+        predict = getattr(model, "predict", None)
+        if not callable(predict):
+            raise TypeError("the class has no predict(inputs)")
+        self._predict = predict
+        self._takes_parameters = takes(self._predict, "parameters")
+        self.inputs = specs("inputs", _said(model, declared, "inputs"))
+        self.outputs = specs("outputs", _said(model, declared, "outputs"))
+        self.max_batch_size = _batch(_said(model, declared, "max_batch_size") or 0)
+        self.labels = getattr(model, "labels", None)
+        check_batch(self)
+
+    def run(self, arrays: dict[str, Any], asked: Asked) -> dict[str, Any] | Given:
+        given = self._predict(arrays, parameters=asked.parameters) if self._takes_parameters else self._predict(arrays)
+        if isinstance(given, dict):
+            return given
+        if len(self.outputs) == 1:
+            return {self.outputs[0].name: given}
+        if isinstance(given, (list, tuple)) and len(given) == len(self.outputs):
+            return {spec.name: one for spec, one in zip(self.outputs, given, strict=True)}
+        raise TypeError(f"predict returned a {type(given).__name__}, and should return arrays by output name")
+
+
+def is_tensor_class(model: Any, declared: dict[str, Any]) -> bool:
+    if getattr(model, "tensors", False) is True or declared:
+        return True
+    return any(_is_spec(one) for name in ("inputs", "outputs") for one in _listed(getattr(model, name, ())))
+
+
+def specs(what: str, given: Any) -> tuple[Spec, ...]:
+    """From {name: spec} or [{name, datatype, shape}]. Raises TypeError."""
+    if isinstance(given, dict):
+        return tuple(_spec(what, str(name), one) for name, one in given.items())
+    return tuple(_spec(what, str(one["name"]), one) for one in given or () if isinstance(one, dict) and "name" in one)
+
+
+def check_batch(model: Adapter) -> None:
+    if model.max_batch_size:
+        for spec in (*model.inputs, *model.outputs):
+            if not spec.shape or spec.shape[0] != -1:
+                raise TypeError(
+                    f"max_batch_size is {model.max_batch_size}, so the first dimension of '{spec.name}' should be -1, "
+                    f"and its shape is {list(spec.shape)}"
+                )
+
+
+def _said(model: Any, declared: dict[str, Any], name: str) -> Any:
+    own = getattr(model, name, None)
+    return own if own is not None else declared.get(name)
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ())
+
+
+def _is_spec(one: Any) -> bool:
+    if isinstance(one, dict):
+        return one.get("datatype") in DATATYPES
+    return isinstance(one, (list, tuple)) and len(one) == 2 and one[0] in DATATYPES  # noqa: PLR2004 - datatype, shape
+
+
+def _spec(what: str, name: str, one: Any) -> Spec:
+    if not _is_spec(one):
+        raise TypeError(f'{what}: {name} is {one!r}, and should be like ("FP32", [-1, 4])')
+    datatype, shape = (one["datatype"], one.get("shape", [-1])) if isinstance(one, dict) else one
+    if not isinstance(shape, (list, tuple)) or not all(type(size) is int and size >= -1 for size in shape):
+        raise TypeError(f"{what}: the shape of {name} is {shape!r}, and should be a list of whole numbers from -1")
+    return Spec(name, datatype, tuple(shape), bool(isinstance(one, dict) and one.get("optional")))
+
+
+def _batch(size: Any) -> int:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise TypeError(f"max_batch_size is {size!r}, and should be a whole number from 0")
+    return size

@@ -1,0 +1,118 @@
+"""Models of a Triton repository, beside a config.pbtxt: the Python backend's classes, ONNX and TorchScript files."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from headrace.runners.harness.adapters import triton_shim
+from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given
+from headrace.runners.harness.adapters.triton_config import Config
+from headrace.runners.harness.tensors import UNSUPPORTED, Refused
+
+DECOUPLED = "HTTP end point doesn't support models with decoupled transaction policy"
+
+
+class Configured(Adapter):
+    """What the config says, for each of the backends."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.platform = config.platform
+        self.max_batch_size = config.max_batch_size
+        self.inputs, self.outputs = config.specs("input"), config.specs("output")
+        self.labels = config.labels()
+
+
+class PythonBackend(Configured):
+    def __init__(self, folder: Path, path: str, config: Config) -> None:
+        sys.modules["triton_python_backend_utils"] = triton_shim
+        kind = _class(folder / path)
+        if callable(complete := getattr(kind, "auto_complete_config", None)):
+            completed = complete(triton_shim.ModelConfig(config.tensors, config.max_batch_size))
+            config.max_batch_size = completed.max_batch_size
+        super().__init__(config)
+        self.platform = "python"
+        self._model = kind()
+        if callable(initialize := getattr(self._model, "initialize", None)):
+            initialize(_arguments(folder, path, config))
+
+    def run(self, arrays: dict[str, Any], asked: Asked) -> dict[str, Any] | Given:
+        if self.config.decoupled:
+            raise Refused(DECOUPLED, UNSUPPORTED)
+        names = list(asked.outputs or [spec.name for spec in self.outputs])
+        inputs = [triton_shim.Tensor(name, array) for name, array in arrays.items()]
+        request = triton_shim.InferenceRequest(inputs, asked.id, asked.parameters, names)
+        responses = self._model.execute([request])
+        response = responses[0] if responses else next(iter(request.get_response_sender().sent), None)
+        if response is None:
+            raise TypeError("execute returned no response")
+        if (error := response.error()) is not None:
+            raise triton_shim.TritonModelException(error.message() if hasattr(error, "message") else str(error))
+        return Given({one.name(): one.as_numpy() for one in response.output_tensors()}, response.parameters() or None)
+
+
+class TorchScript(Configured):
+    def __init__(self, path: Path, config: Config) -> None:
+        super().__init__(config)
+        self._torch_export: Any = importlib.import_module(f"{__package__}.torch_export")
+        self._torch = self._torch_export.start_torch()
+        self._model = self._torch.jit.load(str(path), map_location="cpu").eval()
+
+    def run(self, arrays: dict[str, Any], _asked: Asked) -> dict[str, Any]:
+        part = self._torch_export
+        tensors = [
+            part.to_torch(self._torch, arrays[one.name], one.datatype) for one in self.inputs if one.name in arrays
+        ]
+        with self._torch.inference_mode():
+            given = self._model(*tensors)
+        listed = given if isinstance(given, (list, tuple)) else [given]
+        return {spec.name: part.from_torch(self._torch, one) for spec, one in zip(self.outputs, listed, strict=True)}
+
+
+def _onnx(path: Path, config: Config) -> Adapter:
+    model: Any = importlib.import_module(f"{__package__}.onnx").Onnx(path, config.max_batch_size)
+    model.inputs = config.specs("input") or model.inputs
+    model.outputs = config.specs("output") or model.outputs
+    model.labels = config.labels()
+    return model  # type: ignore[no-any-return]
+
+
+def _class(path: Path) -> Any:
+    sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location("model", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path.name} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["model"] = module
+    spec.loader.exec_module(module)
+    return module.TritonPythonModel
+
+
+def _arguments(folder: Path, path: str, config: Config) -> dict[str, str]:
+    return {
+        "model_config": json.dumps(config.as_json()),
+        "model_instance_kind": "CPU",
+        "model_instance_name": f"{config.name}_0",
+        "model_instance_device_id": "0",
+        "model_repository": str(folder),
+        "model_version": path.partition("/")[0],
+        "model_name": config.name,
+    }
+
+
+def load(folder: Path, path: str, _declared: dict[str, Any]) -> Adapter:
+    config = Config(folder)
+    match Path(path).suffix:
+        case ".py":
+            return PythonBackend(folder, path, config)
+        case ".onnx":
+            return _onnx(folder / path, config)
+        case ".pt":
+            return TorchScript(folder / path, config)
+        case other:
+            raise TypeError(f"a model file {other} of a Triton repository is not supported: .py, .onnx and .pt are")

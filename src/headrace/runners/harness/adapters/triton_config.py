@@ -1,0 +1,69 @@
+"""config.pbtxt of a Triton repository: what is used of it, and the JSON that a Python model is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from headrace.runners.harness.adapters.pbtxt import Reader, as_list
+from headrace.runners.harness.tensors import Spec
+
+
+class Config:
+    def __init__(self, folder: Path) -> None:
+        said = Reader((folder / "config.pbtxt").read_text()).message()
+        self._said, self._folder = said, folder
+        self.name: str = said.get("name") or folder.name
+        self.platform: str = said.get("platform") or said.get("backend") or ""
+        self.max_batch_size: int = said.get("max_batch_size") or 0
+        self.decoupled = bool((said.get("model_transaction_policy") or {}).get("decoupled"))
+        self.tensors = {key: [dict(one) for one in as_list(said.get(key))] for key in ("input", "output")}
+
+    def specs(self, key: str) -> tuple[Spec, ...]:
+        """`input` or `output`, with the batch in front."""
+        batch = (-1,) if self.max_batch_size else ()
+        return tuple(
+            Spec(
+                one["name"],
+                datatype(str(one.get("data_type"))),
+                (*batch, *map(int, as_list(one.get("dims")))),
+                one.get("optional") is True,
+            )
+            for one in self.tensors[key]
+        )
+
+    def labels(self) -> dict[str, list[str]]:
+        found = {}
+        for one in self.tensors["output"]:
+            path = self._folder / str(one.get("label_filename") or "")
+            if path.is_file():
+                found[one["name"]] = path.read_text().splitlines()
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """As Triton writes it for a Python model."""
+        parameters = {
+            one["key"]: {"string_value": str((one.get("value") or {}).get("string_value", ""))}
+            for one in as_list(self._said.get("parameters"))
+        }
+        return {
+            **self._said,
+            "name": self.name,
+            "platform": self._said.get("platform", ""),
+            "backend": self._said.get("backend", ""),
+            "max_batch_size": self.max_batch_size,
+            "input": [_tensor(one) for one in self.tensors["input"]],
+            "output": [_tensor(one) for one in self.tensors["output"]],
+            "instance_group": as_list(self._said.get("instance_group")),
+            "parameters": parameters,
+            "model_transaction_policy": {"decoupled": self.decoupled},
+        }
+
+
+def datatype(name: str) -> str:
+    plain = name.removeprefix("TYPE_")
+    return "BYTES" if plain == "STRING" else plain
+
+
+def _tensor(one: dict[str, Any]) -> dict[str, Any]:
+    return {**one, "dims": [int(size) for size in as_list(one.get("dims"))]}

@@ -1,0 +1,82 @@
+"""Questions as an ASK frame lists them, and their bodies, read when their turn comes."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+GROUP_BYTES = 64 << 20  # of bodies that are read for one turn
+FILES = "files"
+
+Started = Callable[[int, int], None]  # index of the first question that is worked on, and how many are
+
+
+class Asked:
+    """One entry of an ASK frame."""
+
+    __slots__ = ("explain", "form", "meta", "names")
+
+    def __init__(self, entry: list[Any]) -> None:
+        self.explain: bool = entry[0]
+        self.names: list[tuple[str, int]] = entry[1]
+        if len(entry) > 2:  # noqa: PLR2004 - the fields of every form
+            self.form: str = entry[2]
+            self.meta: dict[str, str] = entry[3]
+        else:
+            self.form, self.meta = FILES, {}
+
+    @property
+    def size(self) -> int:
+        return sum(size for _, size in self.names)
+
+
+class Bodies:
+    """The connection, from which each body is read once and in order."""
+
+    def __init__(self, reader: io.BufferedReader[Any]) -> None:
+        self._reader = reader
+
+    def files(self, asked: Asked) -> dict[str, bytes]:
+        found = {}
+        for name, size in asked.names:
+            body = self._reader.read(size)
+            if len(body) != size:
+                sys.exit(0)  # the server is gone
+            found[name] = body
+        return found
+
+    def one(self, asked: Asked) -> memoryview:
+        """The body of a question that has one, in memory that may be written to."""
+        body = bytearray(asked.size)
+        if self._reader.readinto(body) != len(body):
+            sys.exit(0)  # the server is gone
+        return memoryview(body)
+
+
+class Clock:
+    """When a turn began and how long it took: the first three fields of an answer's head."""
+
+    def __init__(self) -> None:
+        self._wall, self._begin = time.time(), time.perf_counter()
+
+    def stop(self, together: int) -> tuple[int, int, float]:
+        """Milliseconds since 1970 twice, milliseconds for each of those that ran together."""
+        took = time.perf_counter() - self._begin
+        return int(self._wall * 1000), int((self._wall + took) * 1000), took * 1000 / together
+
+
+def turns(questions: list[Asked], at_most: int) -> Iterator[tuple[int, int]]:
+    """From, to: as many as may be read together."""
+    index = 0
+    while index < len(questions):
+        end, size = index + 1, questions[index].size
+        while end < min(len(questions), index + at_most):
+            size += questions[end].size
+            if size > GROUP_BYTES:
+                break
+            end += 1
+        yield index, end
+        index = end

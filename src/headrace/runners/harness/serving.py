@@ -1,0 +1,176 @@
+"""Loads the model, and answers until the connection ends. Started by harness.py."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import io
+import json
+import mmap
+import os
+import socket
+import struct
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Protocol
+
+from headrace.runners.harness.answers import ASK, FAILED, HEAD, READY, Answers
+from headrace.runners.harness.failures import log, sentence
+from headrace.runners.harness.files_model import FilesDesk, FilesModel
+from headrace.runners.harness.questions import FILES, Asked, Bodies, Started
+
+CELL = struct.Struct("=QQ")  # number of the first question at work, how many are at work together
+LONGEST_TRACE = 16_000  # characters
+READ_AHEAD = 256 * 1024  # bytes
+HERE = __package__ or ""
+
+
+class Desk(Protocol):
+    def answer_all(self, questions: list[Asked], bodies: Bodies, started: Started) -> None: ...
+
+
+class Loaded:
+    """A model with those who answer for it. What tensors need is imported when a question has some."""
+
+    def __init__(self, folder: Path, entry: str, settings: dict[str, Any], answers: Answers) -> None:
+        self._settings, self._answers = settings, answers
+        self._desks: dict[bool, Desk] = {}
+        declared = json.loads(settings.get("tensors") or "{}")
+        self._files: FilesModel | None = None
+        kind, _, rest = entry.partition(":")
+        if not kind.endswith(".py"):
+            self._tensors(_part(f"adapters.{kind}").load(folder, rest, declared))
+            return
+        model = load(folder, entry)
+        if _says_tensors(model) or declared:
+            self._tensors(_part("adapters.python_tensors").PythonTensors(model, declared))
+            return
+        self._files = FilesModel(model, settings["output"])
+        self._desks[True] = FilesDesk(self._files, answers)
+        self.ready = {
+            "batch_size": self._files.batch_size,
+            "inputs": self._files.inputs,
+            "outputs": self._files.outputs,
+        }
+
+    def _tensors(self, model: Any) -> None:
+        facts = self._facts(model)
+        desk = _part("tensor_desk").TensorDesk(model, facts, self._answers, self._settings["output"])
+        self._desks = {True: desk, False: desk}
+        self.ready = {
+            "batch_size": max(1, facts.rows),
+            "inputs": [spec.name for spec in model.inputs],
+            "outputs": [spec.name for spec in model.outputs],
+            "tensors": facts.told(),
+        }
+
+    def _facts(self, said: Any) -> Any:
+        name, version = self._settings.get("model", ""), self._settings.get("version", "")
+        return _part("model_facts").Facts(name, version, said)
+
+    def desk(self, files: bool) -> Desk:
+        """Who answers questions of the form FILES, or of the other forms."""
+        desk = self._desks.get(files)
+        if desk is None:
+            part = _part("bytes_desk")
+            facts = self._facts(part.FilesAsBytes(self._settings.get("inputs") or ()))
+            desk = part.BytesDesk(self._files, facts, self._answers, self._settings["output"])
+            self._desks[files] = desk
+        return desk
+
+
+def _part(name: str) -> Any:
+    return importlib.import_module(f"{HERE}.{name}")
+
+
+def _says_tensors(model: Any) -> bool:
+    """Without importing what only such a model needs."""
+    values = [getattr(model, name, None) for name in ("inputs", "outputs")]
+    found = [one for value in values if isinstance(value, dict) for one in value.values()]
+    return getattr(model, "tensors", False) is True or any(isinstance(one, (tuple, list, dict)) for one in found)
+
+
+def load(folder: Path, entry: str) -> object:
+    """The object that answers: an instance of the entry's class, loaded."""
+    file, _, name = entry.partition(":")
+    path = folder / file
+    sys.path[:0] = [str(part) for part in dict.fromkeys((path.parent, folder))]
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        raise AttributeError(f"{file} has no class {name}")
+    model: object = getattr(module, name)()
+    prepare = getattr(model, "load", None)
+    if callable(prepare):
+        prepare()
+    return model
+
+
+def answer_forever(loaded: Loaded, reader: io.BufferedReader[Any], cell: mmap.mmap) -> int:
+    asked = begun = 0
+    bodies = Bodies(reader)
+
+    def started(index: int, count: int) -> None:
+        CELL.pack_into(cell, 0, asked + begun + index, count)
+
+    while True:
+        head = reader.read(HEAD.size)
+        if len(head) != HEAD.size:
+            return 0  # the server closed the connection: nobody asks any more
+        kind, length, _ = HEAD.unpack(head)
+        if kind != ASK:
+            return 1
+        questions = [Asked(entry) for entry in json.loads(reader.read(length))]
+        begun = 0
+        for part in _by_form(questions):
+            loaded.desk(part[0].form == FILES).answer_all(part, bodies, started)
+            begun += len(part)
+        asked += len(questions)
+
+
+def _by_form(questions: list[Asked]) -> list[list[Asked]]:
+    """Runs of files and of requests: nearly always one."""
+    parts: list[list[Asked]] = []
+    for one in questions:
+        if parts and (parts[-1][0].form == FILES) is (one.form == FILES):
+            parts[-1].append(one)
+        else:
+            parts.append([one])
+    return parts
+
+
+def _cell(connection: socket.socket) -> tuple[bytes, mmap.mmap]:
+    """The LOAD frame comes with a descriptor of eight bytes twice, in which we say what we are working on."""
+    head, messages, _, _ = connection.recvmsg(HEAD.size, socket.CMSG_SPACE(struct.calcsize("i")))
+    if len(head) != HEAD.size or not messages:
+        sys.exit(0)
+    (descriptor,) = struct.unpack("i", messages[0][2][: struct.calcsize("i")])
+    memory = mmap.mmap(descriptor, CELL.size)
+    os.close(descriptor)
+    return head, memory
+
+
+def main(arguments: list[str]) -> int:
+    connection = socket.socket(fileno=int(arguments[0]))
+    connection.set_inheritable(False)
+    head, cell = _cell(connection)
+    reader = io.BufferedReader(socket.SocketIO(connection, "r"), READ_AHEAD)
+    settings = json.loads(reader.read(HEAD.unpack(head)[1]))
+    answers = Answers(connection)
+    try:
+        loaded = Loaded(Path(arguments[1]), arguments[2], settings, answers)
+    except BaseException as failure:  # noqa: BLE001 - also SystemExit: a model that cannot be loaded says why
+        log(failure)
+        trace = traceback.format_exc()[-LONGEST_TRACE:].encode(errors="replace").decode()
+        answers.send(FAILED, {"error": sentence(failure), "trace": trace})
+        return 1
+    gc.collect()
+    gc.freeze()  # what was loaded stays: no later collection needs to look at it
+    answers.send(READY, loaded.ready)
+    return answer_forever(loaded, reader, cell)

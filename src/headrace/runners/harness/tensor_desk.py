@@ -1,0 +1,145 @@
+"""Answers questions of every form with a model that takes tensors; those that agree run together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace.runners.harness.adapters.adapter import Adapter
+from headrace.runners.harness.answers import Answers
+from headrace.runners.harness.classify import classified
+from headrace.runners.harness.failures import log, within
+from headrace.runners.harness.files_form import FilesForm
+from headrace.runners.harness.merge import groups, run_together
+from headrace.runners.harness.model_facts import Facts
+from headrace.runners.harness.outcomes import answered, failed
+from headrace.runners.harness.questions import FILES, Asked, Bodies, Clock, Started, turns
+from headrace.runners.harness.tensors import Reply, Request
+from headrace.runners.harness.v2_json import JsonForm
+from headrace.runners.harness.v2_proto import ProtoForm
+
+AT_ONCE = 256  # questions that are read and sorted together
+
+
+class TensorDesk:
+    """`at_most`: bytes of one answer."""
+
+    def __init__(self, model: Adapter, facts: Facts, answers: Answers, at_most: int) -> None:
+        self._model, self._facts, self._answers, self._at_most = model, facts, answers, at_most
+        self.name = facts.name
+        as_json = JsonForm(facts)
+        self._forms: dict[str, JsonForm | ProtoForm] = {"v2-rest": as_json, "v2-grpc": ProtoForm(facts)}
+        self._files = FilesForm(facts, as_json)
+        self._at_once = AT_ONCE if facts.rows > 1 else 1
+
+    def answer_all(self, questions: list[Asked], bodies: Bodies, started: Started) -> None:
+        for index, end in turns(questions, self._at_once):
+            started(index, 1)
+            if end - index == 1:
+                self._one(questions[index], bodies, last=end == len(questions))
+                continue
+            Turn(self, questions[index:end], index, started).run(bodies, last=end == len(questions))
+
+    def _one(self, asked: Asked, bodies: Bodies, last: bool) -> None:
+        """The shortest way, for a question that nobody waits beside."""
+        clock = Clock()
+        request = self.decode(asked, bodies)
+        if isinstance(request, BaseException):
+            self.send(*failed(request, clock.stop(1), asked, self.name), last)
+            return
+        try:
+            [reply] = self.run([request])
+            times = clock.stop(1)
+            names, contents, meta = self.encode(asked, reply)
+        except BaseException as failure:  # noqa: BLE001 - also SystemExit: whatever the model does costs its input only
+            log(failure)
+            self.send(*failed(failure, clock.stop(1), asked, self.name), last)
+        else:
+            self.send(answered(times, names, meta), contents, last)
+
+    def decode(self, asked: Asked, bodies: Bodies) -> Request | BaseException:
+        files, body = ({}, bodies.one(asked)) if asked.form != FILES else (bodies.files(asked), memoryview(b""))
+        try:
+            if asked.form == FILES:
+                request = self._files.decode(files, asked.meta)
+            else:
+                request = self._forms[asked.form].decode(body, asked.meta)
+            self._facts.check(request)
+        except Exception as failure:  # noqa: BLE001 - no request may end this process, whatever it holds
+            return failure
+        return request
+
+    def run(self, requests: list[Request]) -> list[Reply]:
+        return run_together(self._model, self._facts, requests)
+
+    def encode(self, asked: Asked, reply: Reply) -> tuple[list[tuple[str, int]], list[bytes], dict[str, str]]:
+        reply = classified(reply, self._facts.rows > 0, self._model.labels)
+        if asked.form == FILES:
+            files = self._files.encode(reply)
+            return [(name, len(body)) for name, body in files], [body for _, body in files], {}
+        body, meta = self._forms[asked.form].encode(reply, asked.meta)
+        within(len(body), self._at_most)
+        return [("", len(body))], [body], meta
+
+    def groups(self, requests: list[tuple[int, Request]]) -> list[list[int]]:
+        return groups(requests, self._facts.rows)
+
+    def send(self, head: tuple[Any, ...], contents: list[bytes], last: bool) -> None:
+        self._answers.add(head, contents, last)
+
+
+class Turn:
+    """Some questions that were read together. Answers leave in order, each as soon as those before it are there."""
+
+    def __init__(self, desk: TensorDesk, questions: list[Asked], first: int, started: Started) -> None:
+        self._desk, self._questions, self._first, self._started = desk, questions, first, started
+        self._ready: dict[int, tuple[tuple[Any, ...], list[bytes]]] = {}
+        self._sent = 0
+
+    def run(self, bodies: Bodies, last: bool) -> None:
+        clock = Clock()
+        good: list[tuple[int, Request]] = []
+        for number, asked in enumerate(self._questions):
+            request = self._desk.decode(asked, bodies)
+            if isinstance(request, BaseException):
+                self._ready[number] = failed(request, clock.stop(1), asked, self._desk.name)
+            else:
+                good.append((number, request))
+        self._send(last)
+        for places in self._desk.groups(good):
+            self._group([good[place] for place in places])
+            self._send(last)
+
+    def _group(self, members: list[tuple[int, Request]]) -> None:
+        reach = max(members[-1][0] - self._sent + 1, 1)
+        self._started(self._first + self._sent, reach)
+        clock = Clock()
+        replies = self._replies(members)
+        if isinstance(replies, BaseException):
+            if len(members) == 1:
+                number = members[0][0]
+                self._ready[number] = failed(replies, clock.stop(1), self._questions[number], self._desk.name)
+            for member in members if len(members) > 1 else ():
+                self._group([member])
+            return
+        times = clock.stop(len(members))
+        for (number, _), reply in zip(members, replies, strict=True):
+            asked = self._questions[number]
+            try:
+                names, contents, meta = self._desk.encode(asked, reply)
+                self._ready[number] = (answered(times, names, meta), contents)
+            except Exception as failure:  # noqa: BLE001 - what a model returns may fail in any way
+                log(failure)
+                self._ready[number] = failed(failure, times, asked, self._desk.name)
+
+    def _replies(self, members: list[tuple[int, Request]]) -> list[Reply] | BaseException:
+        try:
+            return self._desk.run([request for _, request in members])
+        except BaseException as failure:  # noqa: BLE001 - also SystemExit: whatever the model does costs its input only
+            log(failure)
+            return failure
+
+    def _send(self, last: bool) -> None:
+        while self._sent in self._ready:
+            head, contents = self._ready.pop(self._sent)
+            self._sent += 1
+            self._desk.send(head, contents, last and self._sent == len(self._questions))

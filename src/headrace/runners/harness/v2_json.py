@@ -1,0 +1,306 @@
+"""Inference requests over HTTP: JSON, and JSON followed by binary tensors; the answers in the same form."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from headrace.runners.harness import v2_binary
+from headrace.runners.harness.model_facts import Facts
+from headrace.runners.harness.tensors import (
+    DATATYPES,
+    MOST_DIMENSIONS,
+    UNSUPPORTED,
+    Input,
+    Output,
+    Refused,
+    Reply,
+    Request,
+    Wanted,
+    as_bytes,
+    once,
+)
+
+LARGEST_KEPT, MOST_KEPT = 2_048, 256  # bytes of a JSON header, and how many of them are remembered
+LARGE = 256  # elements from which orjson is asked, where the model's environment has it
+DEEP = "JSON nesting depth exceeds maximum allowed limit (100)"
+_json = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_quoted = json.encoder.encode_basestring_ascii
+
+
+def _orjson() -> Any:
+    try:
+        return importlib.import_module("orjson")
+    except ImportError:
+        return None
+
+
+class JsonForm:
+    """Remembers the JSON before binary tensors and the beginnings of outputs: clients repeat them."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts, self._orjson = facts, _orjson()
+        self._headers: dict[bytes, tuple[Request, list[int]]] = {}
+        self._starts: dict[tuple[str, str, tuple[int, ...]], str] = {}
+        self._names: dict[str, str] = {}
+
+    def decode(self, body: memoryview, meta: Mapping[str, str]) -> Request:
+        """Raises Refused."""
+        told = meta.get("json")
+        if told is None:
+            request, sizes = self._parsed(body, meta)
+            if sizes:
+                v2_binary.take_tensors(request, sizes, body[len(body) :], self._facts.name)
+            return request
+        length = v2_binary.header_length(told, len(body))
+        if length == 0:
+            facts, accept = self._facts, meta.get("accept", "")
+            one_id = meta.get("id", "")
+            as_json = "application/json" in accept
+            return v2_binary.raw_request(one_id, body, facts.name, facts.inputs, facts.max_batch_size > 0, as_json)
+        request, sizes = self._header(body[:length], meta)
+        v2_binary.take_tensors(request, sizes or [-1] * len(request.inputs), body[length:], self._facts.name)
+        return request
+
+    def _header(self, header: memoryview, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
+        if len(header) > LARGEST_KEPT:
+            return self._parsed(header, meta)
+        key = bytes(header)
+        known = self._headers.get(key)
+        if known is None:
+            known = self._parsed(header, {})
+            if len(self._headers) >= MOST_KEPT:
+                self._headers.clear()
+            self._headers[key] = known
+        first, sizes = known
+        inputs = [Input(one.name, one.datatype, one.shape, one.data, one.parameters) for one in first.inputs]
+        given = first.id if first.id_given else meta.get("id", "")
+        request = Request(given, inputs, first.outputs, first.parameters)
+        request.binary, request.model = first.binary, first.model
+        return request, sizes
+
+    def _parsed(self, body: memoryview, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
+        return parse(self._loads(body), meta)
+
+    def _loads(self, body: memoryview) -> Any:
+        if self._orjson is not None:
+            try:
+                return self._orjson.loads(body)
+            except ValueError:  # orjson knows no NaN; what json says of a real mistake is what is told
+                pass
+        try:
+            return json.loads(str(body, "utf-8"))
+        except RecursionError:
+            raise Refused(DEEP) from None
+        except UnicodeDecodeError:
+            raise Refused("failed to parse the request JSON buffer: it is not UTF-8") from None
+        except ValueError as error:
+            raise Refused(f"failed to parse the request JSON buffer: {str(error)[:200]}") from None
+
+    def encode(self, reply: Reply, meta: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+        """The body, and what the door is to know of it. Raises Refused for what JSON cannot carry."""
+        request, facts = reply.request, self._facts
+        name = request.model or meta.get("model") or facts.name
+        start = self._names.get(name)
+        if start is None:
+            start = f',"model_name":{_quoted(name)},"model_version":{_quoted(facts.version)}'
+            if len(self._names) < MOST_KEPT and len(name) <= LARGEST_KEPT:
+                self._names[name] = start
+        parts = ['{"id":', _quoted(request.id), start]
+        if reply.parameters:
+            parts.append(f',"parameters":{_json(reply.parameters)}')
+        parts.append(',"outputs":[')
+        tails: list[bytes | memoryview] = []
+        wanted = {one.name: one for one in request.outputs} if request.outputs else None
+        for number, output in enumerate(reply.outputs):
+            if number:
+                parts.append(",")
+            asked = wanted.get(output.column.name) if wanted is not None else None
+            binary = asked.binary if asked is not None else request.binary
+            self._output(output, asked, parts, tails if binary else None)
+        parts.append("]}")
+        head = "".join(parts).encode()
+        told = {"id": request.id[:1_000]}
+        if not any(map(len, tails)):
+            return head, told
+        told["json"] = str(len(head))
+        return b"".join([head, *tails]), told
+
+    def _output(
+        self, output: Output, asked: Wanted | None, parts: list[str], tails: list[bytes | memoryview] | None
+    ) -> None:
+        column = output.column
+        key = (column.name, column.datatype, output.shape)
+        start = self._starts.get(key)
+        if start is None:
+            shape = ",".join(map(str, output.shape))
+            start = f'{{"name":{_quoted(column.name)},"datatype":"{column.datatype}","shape":[{shape}]'
+            if len(self._starts) >= MOST_KEPT:
+                self._starts.clear()
+            self._starts[key] = start
+        parts.append(start)
+        parameters = output.parameters
+        if tails is not None:
+            raw = output.raw
+            tails.append(raw)
+            if parameters:
+                parameters = {**parameters, "binary_data_size": len(raw)}
+            else:
+                parts.append(f',"parameters":{{"binary_data_size":{len(raw)}}}')
+        if parameters:
+            parts.append(f',"parameters":{_json(parameters)}')
+        if tails is None:
+            as_base64 = asked is not None and (asked.parameters or {}).get("content_type") == "base64"
+            parts += (',"data":', self._data(output, as_base64=as_base64))
+        parts.append("}")
+
+    def _data(self, output: Output, *, as_base64: bool) -> str:
+        column, values = output.column, output.flat
+        if column.datatype == "BYTES":
+            return _strings(column.name, values, as_base64=as_base64)
+        if column.datatype == "BOOL":
+            return str([bool(value) for value in values]).lower()
+        if len(values) > LARGE and self._orjson is not None:
+            text: bytes = self._orjson.dumps(values)  # null for what is not finite
+            return text.decode()
+        text_of_list = str(values)
+        if "n" in text_of_list:  # nan or inf
+            return str([value if math.isfinite(value) else None for value in values]).replace("None", "null")
+        return text_of_list
+
+
+def parse(given: Any, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
+    """The request, and its inputs' binary sizes (-1: data in the JSON), empty when there are none."""
+    if type(given) is not dict:
+        raise Refused("Unable to parse 'inputs': the request is not a JSON object")
+    one_id = given.get("id", "")
+    if type(one_id) is not str:
+        raise Refused("Unable to parse 'id': attempt to access JSON non-string as string")
+    parameters = _parameters(given)
+    listed = given.get("inputs")
+    if type(listed) is not list:
+        raise Refused("Unable to parse 'inputs': attempt to access non-existing array 'inputs'")
+    if not listed:
+        raise Refused("Unable to parse 'inputs': the request has no inputs")
+    inputs, sizes, binary = [], [], False
+    for one in listed:
+        tensor, size = _input(one)
+        inputs.append(tensor)
+        sizes.append(size)
+        binary = binary or size >= 0
+    once("input", [one.name for one in inputs])
+    request = Request(one_id or meta.get("id", ""), inputs, _outputs(given.get("outputs")), parameters)
+    if parameters is not None:
+        _reserved(request, parameters)
+    return request, sizes if binary else []
+
+
+def _input(one: Any) -> tuple[Input, int]:
+    if type(one) is not dict:
+        raise Refused("Unable to parse 'inputs': an input is not a JSON object")
+    try:
+        name, datatype, shape = one["name"], one["datatype"], one["shape"]
+    except KeyError as error:
+        raise Refused(f"Unable to parse 'inputs': attempt to access non-existing key {error} of an input") from None
+    if type(name) is not str:
+        raise Refused("Unable to parse 'name': attempt to access JSON non-string as string")
+    if type(datatype) is not str or datatype not in DATATYPES:
+        raise Refused(f"invalid datatype for input {name}")
+    parameters, data, size = one.get("parameters"), one.get("data"), -1
+    if parameters is not None:
+        size = _size(name, _parameters(one) or {})
+    if (data is None) is (size < 0):
+        said = "But no field is set" if data is None else "But set 'data' 'binary_data_size'"
+        raise Refused(
+            "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "
+            f"'shared_memory_region' in 'parameters'. {said}"
+        )
+    if data is not None and type(data) is not list:
+        raise Refused(f"Unable to parse 'data': attempt to access JSON non-array as array for input '{name}'")
+    return Input(name, datatype, _shape(name, shape), data, parameters), size
+
+
+def _shape(name: str, given: Any) -> tuple[int, ...]:
+    if type(given) is not list or len(given) > MOST_DIMENSIONS:
+        raise Refused(f"Unable to parse 'shape' of input '{name}': it should be a list of at most {MOST_DIMENSIONS}")
+    shape = tuple(given)
+    for dimension in shape:
+        if type(dimension) is not int or dimension < 0:
+            raise Refused(f"Unable to parse 'shape' of input '{name}': attempt to access JSON non-unsigned-integer")
+    return shape
+
+
+def _size(name: str, parameters: dict[str, Any]) -> int:
+    if "shared_memory_region" in parameters:
+        raise Refused("Client shared memory is disabled.", UNSUPPORTED)
+    size = parameters.get("binary_data_size")
+    if size is None:
+        return -1
+    if type(size) is not int or size < 0:
+        raise Refused(f"Unable to parse 'binary_data_size' of input '{name}': it should be a whole number from 0")
+    return size
+
+
+def _parameters(holder: dict[str, Any]) -> dict[str, Any] | None:
+    parameters = holder.get("parameters")
+    if parameters is not None and type(parameters) is not dict:
+        raise Refused("Unable to parse 'parameters': attempt to access JSON non-object as object")
+    return parameters or None
+
+
+def _reserved(request: Request, parameters: dict[str, Any]) -> None:
+    for key in parameters:
+        if key.startswith("triton_"):
+            raise Refused(
+                "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified."
+            )
+    if "binary_data_output" in parameters:
+        binary = parameters["binary_data_output"]
+        if type(binary) is not bool:
+            raise Refused("Unable to parse 'binary_data_output': attempt to access JSON non-boolean as boolean")
+        request.binary = binary
+        request.parameters = {key: value for key, value in parameters.items() if key != "binary_data_output"} or None
+
+
+def _outputs(given: Any) -> tuple[Wanted, ...] | None:
+    """None for all of them."""
+    if given is None:
+        return None
+    if type(given) is not list:
+        raise Refused("Unable to parse 'outputs': attempt to access JSON non-array as array")
+    wanted: dict[str, Wanted] = {}
+    for one in given:
+        if type(one) is not dict or type(one.get("name")) is not str:
+            raise Refused("Unable to parse 'outputs': an output is not a JSON object with a 'name'")
+        if one["name"] in wanted:
+            raise Refused(f"output '{one['name']}' already exists in request")
+        wanted[one["name"]] = _wanted(one["name"], _parameters(one))
+    return tuple(wanted.values()) or None
+
+
+def _wanted(name: str, parameters: dict[str, Any] | None) -> Wanted:
+    if parameters is None:
+        return Wanted(name)
+    if "shared_memory_region" in parameters:
+        raise Refused("Client shared memory is disabled.", UNSUPPORTED)
+    binary, classes = parameters.get("binary_data", False), parameters.get("classification", 0)
+    if type(binary) is not bool:
+        raise Refused(
+            f"Unable to parse 'binary_data' of output '{name}': attempt to access JSON non-boolean as boolean"
+        )
+    if type(classes) is not int or classes < 0:
+        raise Refused(f"Unable to parse 'classification' of output '{name}': it should be a whole number from 1")
+    return Wanted(name, binary, classes, parameters)
+
+
+def _strings(name: str, values: list[Any], *, as_base64: bool) -> str:
+    if as_base64:
+        return json.dumps([base64.b64encode(as_bytes(value)).decode() for value in values])
+    try:
+        return f"[{','.join([_quoted(value.decode() if type(value) is bytes else str(value)) for value in values])}]"
+    except UnicodeDecodeError:
+        raise Refused(f"output '{name}' is not valid UTF-8; request it with binary_data") from None
