@@ -1,0 +1,1 @@
+"""Replicas: how many are wanted, which run, which are free. Told from above who waits; never asks upward."""

@@ -1,0 +1,23 @@
+"""The replicas of each version by state, as Prometheus families."""
+
+from collections.abc import Iterable
+
+from headrace.fleet.reconcile import Fleet
+from headrace.telemetry.metrics import Family, Kind, Sample, Source, gauge
+
+STATES = ("failed", "queued", "spinning_up", "spinning_down", "running", "ready")
+
+
+def source(fleet: Fleet) -> Source:
+    async def families() -> Iterable[Family]:
+        engines = [
+            Sample(getattr(status, state), (("model", key.model), ("version", key.version), ("state", state)))
+            for key, status in fleet.statuses().items()
+            for state in STATES
+        ]
+        return [
+            Family("headrace_engines", Kind.GAUGE, "Replicas by state; those at work are ready as well", engines),
+            gauge("headrace_engines_limit", "The most replicas of all versions together", fleet.limit),
+        ]
+
+    return families
