@@ -1,0 +1,1 @@
+"""One question to one model, whoever asks."""

@@ -1,0 +1,124 @@
+"""Whether a version can run an input at all: names, sizes, media types, and its schema. Pure.
+
+The rule of `inputValidationSchema`: it is a JSON Schema for the content of every input that the version declares as
+JSON (application/json or a type ending in +json). It is applied to bodies of at most 64 KiB; larger ones are passed
+on undecoded, and the model sees for itself. A schema may not refer to other documents.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import jsonschema
+import msgspec
+import referencing
+import referencing.exceptions
+
+from headrace.domain.body import Body, size_of
+from headrace.domain.errors import Invalid
+from headrace.domain.version import InputSpec, Version
+
+SAID = 5  # names listed in a sentence before it says "and others"
+SCHEMA_LIMIT = 64 * 1024  # characters
+
+_UNSPECIFIC = frozenset({"", "application/octet-stream", "text/plain"})  # what clients say when they do not know
+
+
+def refusal(version: Version, bodies: Mapping[str, Body], declared: Mapping[str, str] | None = None) -> str | None:
+    """The sentence with which this input fails, or None. `declared`: media types that the caller named himself.
+
+    A version that declares no inputs takes whatever it is given.
+    """
+    if not bodies:
+        return (
+            f"the input has no content: give it {_names(spec.name for spec in version.inputs) or 'a name and a body'}"
+        )
+    if not version.inputs:
+        return None
+    specs = {spec.name: spec for spec in version.inputs}
+    if sentence := _wrong_names(specs, bodies):
+        return sentence
+    for name, body in bodies.items():
+        media_type = (declared or {}).get(name, "")
+        if sentence := _wrong_body(specs[name], body, media_type, version.input_validation_schema):
+            return sentence
+    return None
+
+
+def check_schema(text: str) -> None:
+    """Raises Invalid for text that can never be an inputValidationSchema; "" means that there is none."""
+    if not text.strip():
+        return
+    if len(text) > SCHEMA_LIMIT:
+        raise Invalid(f"inputValidationSchema has {len(text)} characters, and {SCHEMA_LIMIT} are allowed")
+    try:
+        _validator(text)
+    except msgspec.DecodeError as error:
+        raise Invalid(f"inputValidationSchema is not JSON: {error}") from None
+    except jsonschema.SchemaError as error:
+        where = "/".join(str(part) for part in error.absolute_path)
+        raise Invalid(f"inputValidationSchema is not a JSON schema: at /{where}: {error.message[:300]}") from None
+
+
+def _wrong_names(specs: Mapping[str, InputSpec], bodies: Mapping[str, Body]) -> str | None:
+    takes = f"this model takes {_names(specs)}"
+    if missing := [name for name in specs if name not in bodies]:
+        return f"expected input file does not exist: {_names(missing)} ({takes})"
+    if unknown := [name for name in bodies if name not in specs]:
+        return f"the model does not know the input {_names(unknown)} ({takes})"
+    return None
+
+
+def _wrong_body(spec: InputSpec, body: Body, media_type: str, schema: str) -> str | None:
+    size = size_of(body)
+    if spec.maximum_size and size > spec.maximum_size:
+        return f"{spec.name} has {size} bytes, and the model takes at most {spec.maximum_size}"
+    accepted = [part.strip().lower() for part in spec.accepted_media_types.split(",") if part.strip()]
+    if not _accepts(accepted, media_type):
+        return f"{spec.name} is {media_type[:100]}, and the model takes {', '.join(accepted[:SAID])}"
+    if schema.strip() and isinstance(body, bytes) and any(_is_json(kind) for kind in accepted):
+        return _against_schema(spec.name, body, schema)
+    return None
+
+
+def _accepts(accepted: list[str], media_type: str) -> bool:
+    kind = media_type.partition(";")[0].strip().lower()
+    if kind in _UNSPECIFIC or not accepted:
+        return True
+    family = kind.partition("/")[0]
+    return any(one.partition(";")[0] in {kind, f"{family}/*", "*/*", "*"} for one in accepted)
+
+
+def _is_json(kind: str) -> bool:
+    kind = kind.partition(";")[0]
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def _against_schema(name: str, body: bytes, schema: str) -> str | None:
+    try:
+        value = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        return f"{name} is not JSON: {error}"
+    try:
+        wrong = next(_validator(schema).iter_errors(value), None)
+    except (msgspec.DecodeError, jsonschema.SchemaError, referencing.exceptions.Unresolvable, RecursionError):
+        return None  # a schema that cannot be applied is its author's mistake, not this caller's
+    if wrong is None:
+        return None
+    where = "/".join(str(part) for part in wrong.absolute_path)
+    return f"{name} does not match the model's schema: at /{where}: {wrong.message[:300]}"
+
+
+@lru_cache(maxsize=64)
+def _validator(schema: str) -> Any:
+    """An empty registry, so that nothing is ever fetched for a `$ref`."""
+    parsed = msgspec.json.decode(schema.encode())
+    kind = jsonschema.validators.validator_for(parsed, default=jsonschema.Draft202012Validator)
+    kind.check_schema(parsed)
+    return kind(parsed, registry=referencing.Registry())
+
+
+def _names(names: Any) -> str:
+    listed = list(names)
+    more = " and others" if len(listed) > SAID else ""
+    return ", ".join(str(name)[:100] for name in listed[:SAID]) + more
