@@ -1,0 +1,124 @@
+"""The room's door: what the API and the command line call to bring a version from a draft to its publication."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from headrace.catalog.test_inputs import TestInputs
+from headrace.catalog.versions import Versions
+from headrace.deployment.activate import Activate
+from headrace.deployment.import_image import ImportImage
+from headrace.deployment.load_test import LoadTest
+from headrace.deployment.run_test import RunTest
+from headrace.deployment.steps import StepKind, Steps
+from headrace.domain.clock import now
+from headrace.domain.errors import Conflict, Invalid, ModelFailed, NotReady
+from headrace.domain.ids import VersionKey
+from headrace.domain.version import Step, StepState, Version, VersionStatus, missing_steps
+from headrace.fleet.reconcile import Fleet
+from headrace.inference.validate import refusal
+
+CLOSED = frozenset({VersionStatus.CANCELED, VersionStatus.REJECTED, VersionStatus.DELETED})
+
+
+class Deployment:
+    def __init__(
+        self,
+        versions: Versions,
+        test_inputs: TestInputs,
+        fleet: Fleet,
+        import_image: ImportImage,
+        load_test: LoadTest,
+        run_test: RunTest,
+    ) -> None:
+        self._versions, self._test_inputs, self._import_image = versions, test_inputs, import_image
+        works = {StepKind.IMAGE: import_image.work, StepKind.LOAD: load_test.work, StepKind.RUN: run_test.work}
+        self._steps = Steps(versions, works)
+        self._activate = Activate(versions, fleet, self._steps)
+        self._asking = asyncio.Lock()  # from looking whether a step is under way to starting it
+
+    async def run_forever(self) -> None:
+        async with self._asking:
+            await self._import_image.sweep()
+        await self._steps.run()
+
+    async def import_archive(self, key: VersionKey, spool: Path, filename: str, size: int) -> Step:
+        """`spool` is taken over (renamed): it must lie on the disk of the data folder. Goes on by itself.
+
+        Raises NotFound, Conflict when the version is no draft or an import is under way, StorageFailed.
+        """
+        async with self._asking:
+            version = await self._import_image.take_archive(key, spool, filename, size)
+            self._steps.start(StepKind.IMAGE, key)
+        return version.image_step
+
+    async def import_folder(self, key: VersionKey, path: str) -> Step:
+        """The same for a folder on this server; whether it may be read is the first thing that the import finds out."""
+        async with self._asking:
+            version = await self._import_image.take_folder(key, path)
+            self._steps.start(StepKind.IMAGE, key)
+        return version.image_step
+
+    async def image_progress(self, key: VersionKey) -> Step:
+        """Raises NotFound. A step that is FAILED says why in `error`."""
+        return (await self._versions.get(key)).image_step
+
+    async def load(self, key: VersionKey) -> Version:
+        """Returns when the model is loaded. Raises NotReady while its image is not there, ModelFailed with the why."""
+
+        def ask(version: Version) -> Version:
+            _check_open(version)
+            if version.image_step.state is not StepState.DONE:
+                raise _step_missing(version)
+            image = replace(version.image, load_status="IN_PROGRESS", load_percentage=0)
+            return replace(version, load=Step(StepState.WAITING, 1, "Loading model", 0), image=image)
+
+        async with self._asking:
+            if not self._steps.under_way(StepKind.LOAD, key):
+                await self._versions.change(key, ask, now())
+                self._steps.start(StepKind.LOAD, key)
+        await self._steps.over(StepKind.LOAD, key)
+        version = await self._versions.get(key)
+        if version.load.state is StepState.FAILED:
+            raise ModelFailed(f"the model could not be loaded: {version.load.error}")
+        return version
+
+    async def run(self, key: VersionKey) -> Version:
+        """Starts the run test. Raises NotReady when the load test or a file is missing, Invalid for a wrong file."""
+        bodies = await self._test_inputs.all(key)
+
+        def ask(version: Version) -> Version:
+            _check_open(version)
+            if version.load.state is not StepState.DONE:
+                raise _step_missing(version)
+            path = f"/api/models/{key.model}/versions/{key.version}/testInput?name=<input name>"
+            if missing := [spec.name for spec in version.inputs if spec.name not in bodies]:
+                raise NotReady(f"there is no test file for {', '.join(missing)} yet: send one with POST {path}")
+            if not bodies:
+                raise NotReady(f"there is no test file yet: send one with POST {path}")
+            if sentence := refusal(version, bodies):
+                raise Invalid(f"the test files do not fit: {sentence}")
+            return replace(version, run=Step(StepState.WAITING, 1, "Loading model", 0), run_result=None)
+
+        async with self._asking:
+            if self._steps.under_way(StepKind.RUN, key):
+                return await self._versions.get(key)
+            version = await self._versions.change(key, ask, now())
+            self._steps.start(StepKind.RUN, key)
+        return version
+
+    async def change_status(self, key: VersionKey, status: VersionStatus) -> Version:
+        """See Activate: publishing waits for a test that runs."""
+        return await self._activate.change_status(key, status)
+
+
+def _check_open(version: Version) -> None:
+    if version.status in CLOSED:
+        raise Conflict(f"version {version.key} is {version.status} and cannot be tested")
+
+
+def _step_missing(version: Version) -> Conflict | NotReady:
+    """NotReady is repeated by clients; a step that has failed is not mended by waiting."""
+    first = missing_steps(version)[0]
+    failed = version.image_step.state is StepState.FAILED or version.load.state is StepState.FAILED
+    return (Conflict if failed else NotReady)(f"version {version.key}: {first}")

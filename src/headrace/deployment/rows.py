@@ -1,0 +1,70 @@
+"""What is being brought in and from where: kept until it is in, so that a restart can go on."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Column, String, Table, delete, insert, select
+
+from headrace.domain.ids import VersionKey
+from headrace.storage.database import Tx
+from headrace.storage.schema import metadata
+
+
+class SourceForm(StrEnum):
+    ARCHIVE = "archive"  # a file of ours, removed when it is unpacked
+    FOLDER = "folder"  # a folder of the operator's, only read
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    key: VersionKey
+    form: SourceForm
+    path: str
+    filename: str  # what the caller called it
+    size: int
+
+
+image_sources = Table(
+    "image_sources",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("version", String, primary_key=True),
+    Column("form", String, nullable=False),
+    Column("path", String, nullable=False),
+    Column("filename", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+
+
+def put(tx: Tx, source: ImageSource) -> ImageSource | None:
+    """In place of the one before, which is returned."""
+    before = get(tx, source.key)
+    remove(tx, source.key)
+    tx.execute(
+        insert(image_sources).values(
+            model=source.key.model,
+            version=source.key.version,
+            form=source.form.value,
+            path=source.path,
+            filename=source.filename,
+            size=source.size,
+        )
+    )
+    return before
+
+
+def get(tx: Tx, key: VersionKey) -> ImageSource | None:
+    row = tx.execute(
+        select(image_sources).where(image_sources.c.model == key.model, image_sources.c.version == key.version)
+    ).one_or_none()
+    return None if row is None else ImageSource(key, SourceForm(row.form), row.path, row.filename, row.size)
+
+
+def remove(tx: Tx, key: VersionKey) -> None:
+    tx.execute(delete(image_sources).where(image_sources.c.model == key.model, image_sources.c.version == key.version))
+
+
+def paths(tx: Tx) -> set[str]:
+    """Of the archives that are still needed."""
+    wanted = image_sources.c.form == SourceForm.ARCHIVE.value
+    return set(tx.scalars(select(image_sources.c.path).where(wanted)))

@@ -1,0 +1,148 @@
+"""The loop behind the long steps of a deployment: each runs on when its caller has gone, and again after a restart."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from enum import StrEnum
+
+from headrace.catalog.versions import Versions
+from headrace.domain.clock import now
+from headrace.domain.errors import HeadraceError, StorageFailed
+from headrace.domain.ids import VersionKey
+from headrace.domain.version import Step, StepState, Version
+
+UNDER_WAY = frozenset({StepState.WAITING, StepState.RUNNING})
+AGAIN = 5.0  # seconds until unfinished steps are looked for again while the database cannot be read
+
+logger = logging.getLogger(__name__)
+
+
+class StepKind(StrEnum):
+    """By the name of the field of Version that holds the step."""
+
+    IMAGE = "image_step"
+    LOAD = "load"
+    RUN = "run"
+
+    def of(self, version: Version) -> Step:
+        match self:
+            case StepKind.IMAGE:
+                return version.image_step
+            case StepKind.LOAD:
+                return version.load
+            case StepKind.RUN:
+                return version.run
+
+
+# Steps of one kind at the same time. Imports keep a processor busy each; how many replicas there are the fleet decides.
+AT_ONCE = {StepKind.IMAGE: 2, StepKind.LOAD: 16, StepKind.RUN: 16}
+
+Work = Callable[[VersionKey], Awaitable[None]]
+_Task = tuple[StepKind, VersionKey]
+
+
+class Steps:
+    """`works` does one step whole and writes its end into the version; it raises only what it did not expect."""
+
+    def __init__(self, versions: Versions, works: Mapping[StepKind, Work]) -> None:
+        self._versions, self._works = versions, works
+        self._under_way: dict[_Task, asyncio.Event] = {}
+        self._queue: asyncio.Queue[_Task] = asyncio.Queue()
+        self._turns = {kind: asyncio.Semaphore(AT_ONCE[kind]) for kind in StepKind}
+
+    def under_way(self, kind: StepKind, key: VersionKey) -> bool:
+        return (kind, key) in self._under_way
+
+    def start(self, kind: StepKind, key: VersionKey) -> None:
+        """Once: a step that is under way is not started beside itself."""
+        if (kind, key) not in self._under_way:
+            self._under_way[kind, key] = asyncio.Event()
+            self._queue.put_nowait((kind, key))
+
+    async def over(self, kind: StepKind, key: VersionKey) -> None:
+        """Returns when the step is not under way (any more)."""
+        event = self._under_way.get((kind, key))
+        if event is not None:
+            await event.wait()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._go_on())
+            while True:
+                task = await self._queue.get()
+                group.create_task(self._one(*task))
+
+    async def _go_on(self) -> None:
+        """Whatever was under way when the server stopped starts again from its beginning."""
+        while True:
+            try:
+                for version in await self._versions.unfinished():
+                    for kind in StepKind:
+                        if kind.of(version).state in UNDER_WAY:
+                            self.start(kind, version.key)
+            except StorageFailed as error:
+                logger.warning("unfinished deployments wait: %s", error)
+                await asyncio.sleep(AGAIN)
+            else:
+                return
+
+    async def _one(self, kind: StepKind, key: VersionKey) -> None:
+        try:
+            for earlier in list(StepKind)[: list(StepKind).index(kind)]:
+                await self.over(earlier, key)
+            async with self._turns[kind]:
+                await self._until_stored(kind, key)
+        except Exception as error:  # one deployment's accident must not stop the loop that all others need
+            logger.exception("the %s of %s", kind, key)
+            await self._failed(kind, key, f"an unexpected fault of the server ({type(error).__name__})")
+        finally:
+            self._under_way.pop((kind, key)).set()
+
+    async def _until_stored(self, kind: StepKind, key: VersionKey) -> None:
+        """A database that takes nothing just now is no end of a step: the step is done again when it does."""
+        while True:
+            try:
+                await self._works[kind](key)
+            except StorageFailed as error:
+                logger.warning("the %s of %s waits for the database: %s", kind, key, error)
+                await asyncio.sleep(AGAIN)
+            else:
+                return
+
+    async def _failed(self, kind: StepKind, key: VersionKey, error: str) -> None:
+        try:
+            await self._versions.change(key, lambda version: fail(version, kind, error), now())
+        except HeadraceError as second:
+            logger.warning("the end of the %s of %s could not be stored: %s", kind, key, second)
+
+
+def change_step(version: Version, kind: StepKind, step: Step) -> Version:
+    match kind:
+        case StepKind.IMAGE:
+            return replace(version, image_step=step)
+        case StepKind.LOAD:
+            return replace(version, load=step)
+        case StepKind.RUN:
+            return replace(version, run=step)
+
+
+def fail(version: Version, kind: StepKind, error: str) -> Version:
+    return change_step(version, kind, replace(kind.of(version), state=StepState.FAILED, error=error))
+
+
+class Progress:
+    """Writes how far a step is into its version, when that changes."""
+
+    def __init__(self, versions: Versions, kind: StepKind, key: VersionKey) -> None:
+        self._versions, self._kind, self._key = versions, kind, key
+        self._last: Step | None = None
+
+    async def tell(self, number: int, name: str, percentage: int) -> None:
+        step = Step(StepState.RUNNING, number, name, percentage)
+        if step != self._last:
+            self._last = step
+            await self.end(lambda version: change_step(version, self._kind, step))
+
+    async def end(self, fn: Callable[[Version], Version]) -> Version:
+        return await self._versions.change(self._key, fn, now())
