@@ -1,0 +1,1 @@
+"""Many questions, stored: submit, dispatch, finish, read. A job that was answered is on disk."""

@@ -1,0 +1,133 @@
+"""The loop: for each version with work, a worker per seat that claims, asks and finishes until nothing is left."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from headrace.catalog.versions import Versions
+from headrace.domain.clock import Millis, now
+from headrace.domain.errors import HeadraceError, ModelFailed, NotFound, StorageFailed, Unavailable
+from headrace.domain.ids import VersionKey
+from headrace.domain.job import JobInput
+from headrace.domain.version import Version
+from headrace.fleet.demand import Demand
+from headrace.fleet.routing import Seat
+from headrace.inference.ask import Ask
+from headrace.inference.pace import Pace
+from headrace.jobs import claim_rows, frames
+from headrace.jobs.claim_rows import Claimed
+from headrace.jobs.finish import Finish
+from headrace.jobs.room import Room
+from headrace.jobs.worker import Limits, Worker, failed
+
+logger = logging.getLogger(__name__)
+
+IDLE = 5.0  # seconds between looks when the bell stays silent
+PATIENCE = 60.0  # seconds that a worker waits for a seat before it looks whether there is still work
+TROUBLE = 1.0  # seconds until the next try while the database takes nothing
+REFUSED = 0.2  # seconds until a worker that got no seat asks again
+TURN = 2.0  # seconds after which a worker gives its seat back, so that other callers come in between
+OPENED = 8  # chunks kept decoded: a slow model's claims open the same one again and again
+
+
+Touch = Callable[[str, Millis], Awaitable[None]]
+
+
+class Dispatch:
+    """`touch` notes when a model was last used."""
+
+    def __init__(self, room: Room, versions: Versions, ask: Ask, demand: Demand, touch: Touch) -> None:
+        self._room, self._versions, self._ask, self._demand, self._touch = room, versions, ask, demand, touch
+        self._database, self._settings = room.database, room.settings
+        self._finish = Finish(room)
+        self._paces: defaultdict[VersionKey, Pace] = defaultdict(Pace)
+        self._workers: defaultdict[VersionKey, int] = defaultdict(int)
+        self._opened: dict[tuple[int, int], list[JobInput]] = {}
+        self._told: set[VersionKey] = set()
+
+    async def run(self) -> None:
+        back = await self._database.write(claim_rows.recover)
+        if back:
+            logger.info("%d inputs were under way when the server stopped; they are in the queue again", back)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                with suppress(StorageFailed):
+                    await self._look(group)
+                await self._room.work.wait(IDLE)
+
+    async def _look(self, group: asyncio.TaskGroup) -> None:
+        waiting = await self._database.read(claim_rows.waiting)
+        for gone in self._told - set(waiting):
+            self._demand.set_waiting(gone, 0)
+        self._told = set(waiting)
+        for key, inputs in waiting.items():
+            self._demand.set_waiting(key, inputs)
+            with suppress(NotFound):
+                version = await self._versions.get(key)
+                for _ in range(min(inputs, max(1, version.processing.maximum)) - self._workers[key]):
+                    self._workers[key] += 1
+                    group.create_task(self._worker(version))
+
+    async def _worker(self, version: Version) -> None:
+        """Ends when there is nothing to claim. The next submit rings the bell and starts another."""
+        key = version.key
+        try:
+            while await self._has_work(key):
+                await self._turn(version)
+        except StorageFailed as error:
+            logger.warning("the work on %s pauses: %s", key, error)
+            await asyncio.sleep(TROUBLE)
+        finally:
+            self._workers[key] -= 1
+            if not self._workers[key]:
+                del self._workers[key]
+            self._room.work.ring()
+
+    async def _has_work(self, key: VersionKey) -> bool:
+        waiting = await self._database.read(claim_rows.waiting)
+        return key in waiting
+
+    async def _turn(self, version: Version) -> None:
+        """One seat, for as many claims as fit into a turn."""
+        try:
+            async with self._ask.seat(version.key, patience=PATIENCE) as seat:
+                await self._touch(version.key.model, now())
+                await self._claims(seat, version)
+        except ModelFailed as error:  # its replicas do not start: the platform tries on, but this run is told why
+            await self._fail_one_claim(version, error)
+        except Unavailable:
+            await asyncio.sleep(REFUSED)
+
+    async def _claims(self, seat: Seat, version: Version) -> None:
+        pace = self._paces[version.key]
+        worker = Worker(self._finish, self._room.watch, pace)
+        limits = Limits(version.timeout.run / 1000, self._settings.strikes, self._settings.claim)
+        over = asyncio.get_running_loop().time() + TURN
+        while not seat.broken and asyncio.get_running_loop().time() < over:
+            most = pace.inputs(self._settings.target, self._settings.claim)
+            claimed = await self._claim(version.key, most)
+            if claimed is None:
+                return
+            await worker.work(seat, claimed, self._inputs(claimed), limits)
+
+    async def _claim(self, key: VersionKey, most: int) -> Claimed | None:
+        at = now()
+        return await self._database.write(lambda tx: claim_rows.claim(tx, key, most, self._settings.claim_bytes, at))
+
+    def _inputs(self, claimed: Claimed) -> list[JobInput]:
+        place = (claimed.job.number, claimed.chunk_first)
+        opened = self._opened.get(place)
+        if opened is None:
+            opened = frames.unpack_inputs(claimed.payload)
+            self._opened[place] = opened
+            while len(self._opened) > OPENED:
+                del self._opened[next(iter(self._opened))]
+        return opened[claimed.skip : claimed.skip + claimed.count]
+
+    async def _fail_one_claim(self, version: Version, error: HeadraceError) -> None:
+        claimed = await self._claim(version.key, self._settings.claim)
+        if claimed is not None:
+            results = [failed(one.name, "", claimed, error.message) for one in self._inputs(claimed)]
+            await self._finish(claimed, claimed.first, results)

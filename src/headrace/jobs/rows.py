@@ -1,0 +1,169 @@
+"""SQL <-> Job: storing a job with its inputs, reading it, ending it. Plain functions of a transaction."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Row, delete, func, insert, select, update
+
+from headrace.domain.clock import HOUR, Millis
+from headrace.domain.ids import VersionKey
+from headrace.domain.job import ENDED, LIVE, Job, JobInput, JobState, check_move
+from headrace.domain.result import InputResult
+from headrace.domain.source import SourceKind
+from headrace.jobs import frames, statements
+from headrace.jobs.tables import blob_use, job, lease
+from headrace.storage.database import Tx
+
+
+def insert_job(tx: Tx, new: Job, deadline: Millis | None) -> Job:
+    """Store the row of a job. `new.number` is ignored; the job comes back with the number that it got."""
+    values = {column: getattr(new, column) for column in _PLAIN}
+    values |= {"model": new.version.model, "version": new.version.version, "deadline": deadline}
+    number = tx.execute(statements.INSERT_JOB, values).inserted_primary_key
+    return replace(new, number=number[0] if number else 0)
+
+
+def store_inputs(tx: Tx, stored: Job, runnable: Sequence[JobInput], refused: Sequence[JobInput]) -> None:
+    """The inputs in chunks: first those that can run, then the names of those that were refused."""
+    rows, first = [], 0
+    for row, size in frames.chunks(runnable):
+        rows.append(_chunk(stored.number, first, row, size, frames.pack_inputs(row)))
+        first += len(row)
+    for row, _ in frames.chunks(refused):
+        rows.append(_chunk(stored.number, first, row, 0, b""))
+        first += len(row)
+    if rows:
+        tx.execute(statements.INSERT_CHUNK, rows)
+    use_blobs(tx, stored.number, frames.input_digests(runnable), is_input=True)
+
+
+def _chunk(number: int, first: int, row: Sequence[JobInput], size: int, payload: bytes) -> dict[str, object]:
+    names = frames.pack_names(row)
+    return {"job": number, "first": first, "length": len(row), "bytes": size, "names": names, "payload": payload}
+
+
+def store_results(tx: Tx, number: int, first: int, results: Sequence[InputResult]) -> None:
+    body = frames.pack_results(results)
+    tx.execute(statements.INSERT_SEGMENT, {"job": number, "first": first, "length": len(results), "body": body})
+    use_blobs(tx, number, frames.output_digests(results), is_input=False)
+
+
+def use_blobs(tx: Tx, number: int, digests: Collection[str], *, is_input: bool) -> None:
+    """Rows that keep the sweep away from a job's bodies."""
+    if not digests:
+        return
+    known = select(blob_use.c.digest).where(
+        blob_use.c.job == number, blob_use.c.is_input == is_input, blob_use.c.digest.in_(digests)
+    )
+    fresh = set(digests) - set(tx.scalars(known))
+    if fresh:
+        tx.execute(insert(blob_use), [{"digest": one, "job": number, "is_input": is_input} for one in fresh])
+
+
+def by_id(tx: Tx, identifier: str) -> Job | None:
+    row = tx.execute(statements.JOB_BY_ID, {"p_id": identifier}).one_or_none()
+    return from_row(row) if row else None
+
+
+def by_number(tx: Tx, number: int) -> Job:
+    return from_row(tx.execute(statements.JOB_BY_NUMBER, {"p_number": number}).one())
+
+
+def wake_flow(tx: Tx, stored: Job, ready: int) -> None:
+    """A job's inputs become claimable. Who was idle starts level with the least served: no credit is saved up."""
+    mine = flow_of(stored)
+    version = {"p_model": mine["p_model"], "p_version": mine["p_version"]}
+    least = tx.scalar(statements.LEAST_FLOW, version) or 0.0
+    row = tx.execute(statements.FLOW, mine).one_or_none()
+    if row is None:
+        fresh = {"model": mine["p_model"], "version": mine["p_version"], "user": stored.user}
+        tx.execute(statements.INSERT_FLOW, fresh | {"vtime": least, "ready": ready})
+    else:
+        start = row.vtime if row.ready > 0 else max(row.vtime, least)
+        tx.execute(statements.WAKE_FLOW, mine | {"p_vtime": start, "p_count": ready})
+    level = tx.scalar(statements.LEAST_JOB, mine) or 0.0
+    tx.execute(statements.WAKE_JOB, {"p_number": stored.number, "p_count": ready, "p_vtime": level})
+
+
+def flow_of(stored: Job) -> dict[str, str]:
+    """The parameters that name the flow of a job."""
+    return {"p_model": stored.version.model, "p_version": stored.version.version, "p_user": stored.user}
+
+
+def end_job(tx: Tx, stored: Job, state: JobState, now: Millis) -> Job:
+    """CANCELED or TIMEDOUT, exact to the input: what has no result yet is taken out of the queue in this transaction.
+
+    The leases go, so whoever works on this job finds its token gone and its late results are dropped.
+    """
+    check_move(stored.state, state)
+    ready = tx.scalar(select(job.c.ready).where(job.c.number == stored.number)) or 0
+    _take_from_flow(tx, stored, ready)
+    tx.execute(delete(lease).where(lease.c.job == stored.number))
+    tx.execute(
+        update(job)
+        .where(job.c.number == stored.number)
+        .values(canceled=stored.pending, ready=0, updated=now, **ending(state, now))
+    )
+    return by_number(tx, stored.number)
+
+
+def ending(state: JobState, now: Millis) -> dict[str, object]:
+    """What the end of a job writes into its row, however it ends."""
+    drop_at = now + job.c.hours_delete_input * HOUR
+    return {"state": state, "ended": now, "deadline": None, "drop_inputs_at": drop_at}
+
+
+def _take_from_flow(tx: Tx, stored: Job, ready: int) -> None:
+    if ready:
+        tx.execute(statements.RETURN_TO_FLOW, flow_of(stored) | {"p_count": -ready})
+
+
+def set_submitted(tx: Tx, stored: Job, total: int, input_bytes: int, at: Millis, deadline: Millis | None) -> Job:
+    """An open job was closed: from now on it is like any other."""
+    check_move(stored.state, JobState.SUBMITTED)
+    tx.execute(
+        update(job)
+        .where(job.c.number == stored.number)
+        .values(
+            state=JobState.SUBMITTED, total=total, input_bytes=input_bytes, submitted=at, updated=at, deadline=deadline
+        )
+    )
+    return by_number(tx, stored.number)
+
+
+def count_refused(tx: Tx, stored: Job, refused: int, at: Millis) -> Job:
+    """Inputs that failed before they ran. A job of which nothing is left to run is over at once."""
+    over = refused == stored.total
+    if not refused and not over:
+        return stored
+    values = ending(JobState.COMPLETED, at) if over else {}
+    tx.execute(update(job).where(job.c.number == stored.number).values(failed=refused, **values))
+    return by_number(tx, stored.number)
+
+
+def due(tx: Tx, now: Millis) -> list[Job]:
+    found = tx.execute(select(job).where(job.c.deadline <= now, job.c.state.not_in(ENDED)))
+    return [from_row(row) for row in found]
+
+
+def next_deadline(tx: Tx) -> Millis | None:
+    first: Millis | None = tx.scalar(select(func.min(job.c.deadline)).where(job.c.deadline.is_not(None)))
+    return first
+
+
+def unfinished(tx: Tx, account: str) -> list[Job]:
+    found = tx.execute(select(job).where(job.c.account == account, job.c.state.in_({*LIVE, JobState.OPEN})))
+    return [from_row(row) for row in found]
+
+
+_PLAIN = (
+    "id", "account", "team", "user", "key", "kind", "state", "explain", "timeout", "total", "completed", "failed",
+    "canceled", "input_bytes", "created", "updated", "submitted", "started", "ended", "queue_total", "latency_total",
+    "hours_delete_input",
+)  # fmt: skip
+
+
+def from_row(row: Row[tuple[object, ...]]) -> Job:
+    values = {column: getattr(row, column) for column in _PLAIN}
+    values["state"], values["kind"] = JobState(row.state), SourceKind(row.kind)
+    return Job(number=row.number, version=VersionKey(row.model, row.version), **values)

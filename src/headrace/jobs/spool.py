@@ -1,0 +1,75 @@
+"""Files that arrive in pieces: each piece is appended and fsynced before it is acknowledged.
+
+The row in `upload` says how many bytes of a file were acknowledged; what lies behind that is cut off before the next
+piece, so a piece that was lost half-way may simply be sent again.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from headrace.domain.body import PIECE, Body, BodyStore, keep
+from headrace.domain.errors import TooLarge
+from headrace.storage.disk import disk
+
+STORE = "the piece could not be stored"
+
+
+class Spool:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    async def append(self, number: int, size: int, pieces: AsyncIterator[bytes], limit: int) -> int:
+        """Bytes of the file after this piece. Raises TooLarge beyond `limit` bytes in the piece, StorageFailed."""
+        with disk(STORE):
+            descriptor = await asyncio.to_thread(_open, self._path(number), size)
+        try:
+            added = 0
+            async for piece in pieces:
+                added += len(piece)
+                if added > limit:
+                    raise TooLarge(f"a piece of a file may have {limit} bytes: send it in more, smaller pieces")
+                with disk(STORE):
+                    await asyncio.to_thread(_write, descriptor, piece)
+            with disk(STORE):
+                await asyncio.to_thread(os.fdatasync, descriptor)
+        finally:
+            os.close(descriptor)
+        return size + added
+
+    async def body(self, number: int, size: int, store: BodyStore) -> Body:
+        """The acknowledged bytes, inline or as a blob."""
+        return await keep(self._pieces(number, size), store, size)
+
+    async def _pieces(self, number: int, size: int) -> AsyncIterator[bytes]:
+        left = size
+        if left == 0:
+            return
+        with await asyncio.to_thread(self._path(number).open, "rb") as file:
+            while left and (piece := await asyncio.to_thread(file.read, min(PIECE, left))):
+                left -= len(piece)
+                yield piece
+
+    def drop(self, number: int) -> None:
+        self._path(number).unlink(missing_ok=True)
+
+    def numbers(self) -> set[int]:
+        return {int(path.name) for path in self._folder.iterdir() if path.name.isdigit()}
+
+    def _path(self, number: int) -> Path:
+        return self._folder / str(number)  # a number of ours: a user's name never becomes a path
+
+
+def _open(path: Path, size: int) -> int:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    os.ftruncate(descriptor, size)
+    os.lseek(descriptor, size, os.SEEK_SET)
+    return descriptor
+
+
+def _write(descriptor: int, piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:  # a nearly full disk takes a part and says so only with the next write
+        rest = rest[os.write(descriptor, rest) :]

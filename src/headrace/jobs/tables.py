@@ -1,0 +1,144 @@
+"""The tables of the job engine. Inputs are stored by the chunk, claimed and finished by the run, never one by one.
+
+job      one row: its counts, and `next`: the ordinal of the first input that nobody has claimed yet
+chunk    up to 1,000 inputs or 1 MB of a job, framed in one row, with their names beside them
+lease    a run of ordinals that somebody works on (token set) or that came back (token null)
+segment  a run of results, written by whoever held the lease
+flow     (version, user): the virtual time by which users share a version's replicas
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from headrace.storage.schema import metadata
+
+BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER keys
+
+job = Table(
+    "job",
+    metadata,
+    Column("number", BIG, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("account", String(64), nullable=False),
+    Column("team", String(64), nullable=False),
+    Column("user", String(64), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("model", String(64), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("explain", Boolean, nullable=False),
+    Column("timeout", BigInteger, nullable=False),
+    Column("deadline", BigInteger),
+    Column("total", BigInteger, nullable=False),
+    Column("completed", BigInteger, nullable=False, default=0),
+    Column("failed", BigInteger, nullable=False, default=0),
+    Column("canceled", BigInteger, nullable=False, default=0),
+    Column("input_bytes", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("submitted", BigInteger, nullable=False),
+    Column("started", BigInteger),
+    Column("ended", BigInteger),
+    Column("queue_total", BigInteger, nullable=False, default=0),
+    Column("latency_total", Float, nullable=False, default=0.0),
+    Column("hours_delete_input", Integer, nullable=False),
+    Column("drop_inputs_at", BigInteger),  # set when the job ends, null again when its inputs are gone
+    Column("next", BigInteger, nullable=False, default=0),
+    Column("ready", BigInteger, nullable=False, default=0),
+    Column("vtime", Float, nullable=False, default=0.0),
+)
+Index("ix_job_ready", job.c.model, job.c.version, job.c.user, job.c.vtime, job.c.number, sqlite_where=job.c.ready > 0,
+      postgresql_where=job.c.ready > 0)  # fmt: skip
+Index("ix_job_account_created", job.c.account, job.c.created)
+Index("ix_job_deadline", job.c.deadline, sqlite_where=job.c.deadline.is_not(None),
+      postgresql_where=job.c.deadline.is_not(None))  # fmt: skip
+Index(
+    "ix_job_drop_inputs_at",
+    job.c.drop_inputs_at,
+    sqlite_where=job.c.drop_inputs_at.is_not(None),
+    postgresql_where=job.c.drop_inputs_at.is_not(None),
+)
+
+chunk = Table(
+    "chunk",
+    metadata,
+    Column("job", BIG, ForeignKey("job.number", ondelete="CASCADE"), primary_key=True),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("length", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("names", LargeBinary, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("job", BIG, ForeignKey("job.number", ondelete="CASCADE"), nullable=False, index=True),
+    Column("first", BigInteger, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("token", String(16)),
+    Column("strikes", Integer, nullable=False, default=0),
+)
+
+segment = Table(
+    "segment",
+    metadata,
+    Column("job", BIG, ForeignKey("job.number", ondelete="CASCADE"), primary_key=True),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("length", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+flow = Table(
+    "flow",
+    metadata,
+    Column("model", String(64), primary_key=True),
+    Column("version", String(64), primary_key=True),
+    Column("user", String(64), primary_key=True),
+    Column("vtime", Float, nullable=False),
+    Column("ready", BigInteger, nullable=False),
+)
+Index("ix_flow_ready", flow.c.model, flow.c.version, flow.c.vtime, sqlite_where=flow.c.ready > 0,
+      postgresql_where=flow.c.ready > 0)  # fmt: skip
+
+upload = Table(
+    "upload",
+    metadata,
+    Column("number", BIG, primary_key=True, autoincrement=True),
+    Column("job", BIG, ForeignKey("job.number", ondelete="CASCADE"), nullable=False),
+    Column("input_name", Text, nullable=False),
+    Column("model_key", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    UniqueConstraint("job", "input_name", "model_key"),
+)
+
+blob_use = Table(
+    "blob_use",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("job", BIG, ForeignKey("job.number", ondelete="CASCADE"), primary_key=True),
+    Column("is_input", Boolean, primary_key=True),
+)
+
+vote = Table(
+    "vote",
+    metadata,
+    Column("job", BIG, ForeignKey("job.number", ondelete="CASCADE"), primary_key=True),
+    Column("input_name", Text, primary_key=True),
+    Column("user", String(64), primary_key=True),
+    Column("up", Boolean, nullable=False),
+)

@@ -1,0 +1,78 @@
+"""Files of an open job arrive in pieces; when it is closed, it goes into the queue like any other."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+
+from headrace.accounts import access
+from headrace.domain.account import Principal
+from headrace.domain.body import Body
+from headrace.domain.clock import now
+from headrace.domain.errors import Conflict, NotFound, TooLarge
+from headrace.domain.job import Job, JobInput, JobState
+from headrace.jobs import rows, upload_rows
+from headrace.jobs.room import Room
+from headrace.jobs.spool import Spool
+from headrace.jobs.submit import Submit, bytes_of, enqueue
+from headrace.storage.blobs import BlobStore
+from headrace.storage.database import Tx
+
+
+class Uploads:
+    def __init__(self, room: Room, submit: Submit, blobs: BlobStore, spool: Spool) -> None:
+        self._room, self._submit, self._blobs, self._spool = room, submit, blobs, spool
+        self._appending: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def append(
+        self, principal: Principal, job_id: str, place: tuple[str, str], pieces: AsyncIterator[bytes]
+    ) -> None:
+        """A piece of the file at `place` (input name, model key); returns when it is on disk.
+
+        Raises NotFound, Conflict when the job is no longer open, TooLarge, StorageFailed.
+        """
+        job = await self._own_job(principal, job_id)
+        database, settings = self._room.database, self._room.settings
+        number, _ = await database.write(lambda tx: upload_rows.file_of(tx, job, *place))
+        async with self._appending[number]:  # two pieces of one file never interleave
+            _, size = await database.write(lambda tx: upload_rows.file_of(tx, job, *place))
+            grown = await self._spool.append(number, size, pieces, settings.piece)
+            if grown > settings.input_size:
+                raise TooLarge(f"A file may have {settings.input_size} bytes and {place[0]!r} has more")
+            await database.write(lambda tx: upload_rows.acknowledge(tx, job, number, grown))
+
+    async def close(self, principal: Principal, job_id: str) -> Job:
+        """Returns when the job is in the queue. Raises NotFound, Conflict, Invalid, QuotaExceeded, StorageFailed."""
+        job = await self._own_job(principal, job_id)
+        if job.state is not JobState.OPEN:
+            raise Conflict(f"Job {job.id} is {job.state}: only an OPEN job can be closed")
+        version = await self._submit.runnable_version(principal, job.version)
+        files = await self._room.database.read(lambda tx: upload_rows.files(tx, job.number))
+        inputs = self._submit.checked(version, await self._gathered(files))
+        closed = await self._room.database.write(lambda tx: _close(tx, job, inputs))
+        for number, *_ in files:
+            self._spool.drop(number)
+            self._appending.pop(number, None)
+        self._room.stored(closed, deadline=bool(closed.timeout))
+        if closed.over:
+            self._room.watch.ended(closed.id)
+        return closed
+
+    async def _gathered(self, files: Sequence[tuple[int, str, str, int]]) -> list[JobInput]:
+        bodies: defaultdict[str, dict[str, Body]] = defaultdict(dict)
+        for number, input_name, model_key, size in files:
+            bodies[input_name][model_key] = await self._spool.body(number, size, self._blobs)
+        return [JobInput(name, found) for name, found in bodies.items()]
+
+    async def _own_job(self, principal: Principal, job_id: str) -> Job:
+        job = await self._room.database.read(lambda tx: rows.by_id(tx, job_id))
+        if job is None or not access.sees_job(principal, job):
+            raise NotFound(f"Job {job_id} not found")
+        return job
+
+
+def _close(tx: Tx, job: Job, inputs: Sequence[JobInput]) -> Job:
+    upload_rows.check_open(tx, job)
+    upload_rows.forget(tx, job.number)
+    at = now()
+    deadline = at + job.timeout if job.timeout else None
+    return enqueue(tx, rows.set_submitted(tx, job, len(inputs), bytes_of(inputs), at, deadline), inputs, at)
