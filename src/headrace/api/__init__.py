@@ -1,0 +1,1 @@
+"""The doors: HTTP. One table of endpoints, one gate, one place where errors become answers."""

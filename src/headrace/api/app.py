@@ -1,0 +1,57 @@
+"""Puts the doors together: rooms in, an ASGI application out."""
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from headrace.api.auth import Gate
+from headrace.api.door import Door
+from headrace.api.hosts import Hosts
+from headrace.api.metrics import MetricsPage
+from headrace.api.modzy import routes
+from headrace.api.oip import rest
+from headrace.api.oip.callers import Callers
+from headrace.api.oip.fast import protocol
+from headrace.api.oip.infer import Infer
+from headrace.api.pages import Pages
+from headrace.api.rooms import Rooms
+from headrace.api.table import Table
+from headrace.api.watched import Watched
+from headrace.settings import ServerSettings
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+HEADERS = ("Authorization", "Content-Type", "Modzy-Team-Id")
+
+
+def application(rooms: Rooms) -> Starlette:
+    settings = rooms.settings.server
+    rows = [*routes.rows(rooms), *MetricsPage(rooms.metrics, settings).rows()]
+    pages = Pages(rows, rooms.ready)
+    table = Table([*rows, *pages.rows()])
+    doors = [rest.door(rooms, _infer(rooms)), Door(table, Gate(rooms.keys), settings)]
+    return Starlette(routes=doors, middleware=_middleware(rooms, settings))
+
+
+def http_protocol(rooms: Rooms) -> type[HttpToolsProtocol]:
+    """What uvicorn reads connections with: it answers the busiest route by itself."""
+    return protocol(_infer(rooms), rooms.settings, rooms.requests)
+
+
+def _infer(rooms: Rooms) -> Infer:
+    callers = Callers(rooms.keys, rooms.settings)
+    return Infer(callers, rooms.directory, rooms.models, rooms.ask, rooms.blobs, rooms.settings.oip)
+
+
+def _middleware(rooms: Rooms, settings: ServerSettings) -> Sequence[Middleware]:
+    """Without `origins` there is no CORS: a browser's page may not read our answers."""
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.origins,
+        allow_methods=METHODS,
+        allow_headers=HEADERS,
+        expose_headers=("Link", "Retry-After"),
+    )
+    return [Middleware(Watched, rooms.requests), Middleware(Hosts, settings), *([cors] if settings.origins else [])]

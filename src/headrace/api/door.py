@@ -1,0 +1,105 @@
+"""The one way in: find the endpoint, ask the gate, read and parse, call the handler, encode what it answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.datastructures import QueryParams, URLPath
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from headrace.api import errors, sentences
+from headrace.api.auth import Gate
+from headrace.api.endpoint import Call, NoQuery, Row, Upload
+from headrace.api.limits import body_pieces, drained, whole_body
+from headrace.api.multipart import OVERHEAD
+from headrace.api.table import Table
+from headrace.api.watched import ROUTE
+from headrace.domain.errors import Invalid
+from headrace.settings import ServerSettings
+
+LONGEST_QUERY = 16 * 1024  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a family of routes promises beside its table. `under`: beginnings of its paths, up to a slash."""
+
+    under: tuple[str, ...]
+    error: Callable[[Exception], Response]
+
+
+MODZY = Contract(("/",), errors.answer)
+
+
+class Door(BaseRoute):
+    """Takes every HTTP request under a path: also what is unknown there is answered in the contract's shape."""
+
+    def __init__(self, table: Table, gate: Gate, settings: ServerSettings, contract: Contract = MODZY) -> None:
+        self._table, self._gate, self._settings, self._contract = table, gate, settings, contract
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        takes = scope["type"] == "http" and f"{scope['path']}/".startswith(self._contract.under)
+        return (Match.FULL if takes else Match.NONE), {}
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        raise NotImplementedError(f"no route is called {name}: paths are written out ({path_params})")
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes JSON, unexpected things are logged
+            response = self._contract.error(error)
+            if not await drained(request):
+                response.headers["Connection"] = "close"
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        scope = request.scope
+        row, params = self._table.find(request.method, scope.get("raw_path") or scope["path"].encode())
+        scope[ROUTE] = row.path
+        principal = await self._gate.principal(request.headers, row.actions)
+        call = Call(
+            request=request,
+            params=params,
+            principal=principal,
+            query=_query(request, row),
+            body=await self._body(request, row),
+            base_url=self._settings.public_url.rstrip("/") or str(request.base_url).rstrip("/"),
+        )
+        return encode(row, await row.handler(call))
+
+    async def _body(self, request: Request, row: Row) -> Any:
+        settings = self._settings
+        content_type = request.headers.get("content-type", "")
+        is_multipart = content_type.lower().startswith("multipart/")
+        if row.upload is not None and (is_multipart or row.body is None):
+            pieces = body_pieces(request, row.upload.at_most + OVERHEAD, settings.body_deadline)
+            return Upload(content_type, pieces)
+        if row.body is None:
+            return None
+        if is_multipart:
+            raise Invalid("the body should be JSON here, but is multipart")
+        raw = await whole_body(request, settings.json_limit, settings.body_deadline)
+        return raw if row.body is bytes else sentences.decode(raw, row.body)
+
+
+def encode(row: Row, answer: Any) -> Response:
+    if isinstance(answer, Response):
+        return answer
+    if answer is None:
+        return Response(status_code=row.success)
+    return Response(msgspec.json.encode(answer), row.success, media_type="application/json")
+
+
+def _query(request: Request, row: Row) -> Any:
+    if row.query is None:
+        return NoQuery()
+    raw = request.scope["query_string"]
+    if len(raw) > LONGEST_QUERY:
+        raise Invalid(f"the query string has more than {LONGEST_QUERY} bytes")
+    return sentences.convert(dict(QueryParams(raw).multi_items()), row.query, what="query")

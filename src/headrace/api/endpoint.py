@@ -1,0 +1,98 @@
+"""One row of the table of endpoints, and what its handler is given: checked, typed, nothing raw."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from headrace.api.multipart import Multipart, Part
+from headrace.domain.account import Action, Principal, Status, User
+
+Q = TypeVar("Q")
+B = TypeVar("B")
+Q_co = TypeVar("Q_co", covariant=True)
+B_co = TypeVar("B_co", covariant=True)
+
+NOBODY = Principal(
+    account="",
+    team="",
+    user=User("", "", "", "", "", "", Status.INACTIVE, 0),
+    key="",
+    roles=frozenset(),
+)  # who asks at a public endpoint: may do nothing else
+
+
+class NoQuery(msgspec.Struct):
+    """Of endpoints that read no query: whatever is sent there is ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A multipart body that is still on its way; its size is limited and its sender's patience too."""
+
+    content_type: str
+    pieces: AsyncIterator[bytes]
+
+    async def part(self, name: str) -> Part:
+        return await Multipart(self.pieces, self.content_type).part(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Q_co, B_co]):
+    request: Request
+    params: Mapping[str, str]
+    principal: Principal
+    query: Q_co
+    body: B_co
+    base_url: str  # what the client calls us, without a slash at the end
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPart:
+    """The multipart body of an endpoint: the name of its file part, and how large it may be."""
+
+    name: str
+    at_most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Generic[Q, B]):
+    """A row. `needs` None: public; more than one action: any of them will do.
+
+    `body` is a JSON struct, `upload` a multipart body; with both, the Content-Type decides.
+    """
+
+    method: str
+    path: str
+    summary: str
+    needs: Action | tuple[Action, ...] | None
+    handler: Callable[[Call[Q, B]], Awaitable[Any]]
+    query: type[Q] | None = None
+    body: Any = None  # a struct; or bytes, which the handler decodes itself as `body_schema` says
+    body_schema: Any = None  # for the document, also where the handler reads the body itself
+    upload: UploadPart | None = None
+    answer: Any = None  # the struct of the answer, or None for an empty one
+    media_type: str = "application/json"  # of the answer; for the document only
+    success: int = 200
+    errors: tuple[int, ...] = ()  # beside those that every endpoint has
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """Empty: public."""
+        if self.needs is None:
+            return ()
+        return (self.needs,) if isinstance(self.needs, Action) else self.needs
+
+    @property
+    def json_body(self) -> Any:
+        return self.body if self.body_schema is None else self.body_schema
+
+    @property
+    def tag(self) -> str:
+        parts = self.path.split("/")
+        return parts[2] if len(parts) > 2 and parts[1] == "api" else "server"  # noqa: PLR2004 - "", "api", resource
+
+
+Row = Endpoint[Any, Any]

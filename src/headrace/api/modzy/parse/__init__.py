@@ -1,0 +1,1 @@
+"""The contract's JSON and query strings -> domain objects. After these files nothing is unchecked."""

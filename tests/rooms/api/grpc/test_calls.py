@@ -1,0 +1,215 @@
+"""What a real gRPC client sees: messages, statuses, deadlines, compression, streams, and the drain."""
+
+import asyncio
+
+import grpc
+import grpc.aio
+import pytest
+from rooms.api.grpc.peers import served, wire
+
+from headrace.api.oip.grpc import http2
+from headrace.api.oip.grpc.calls import Limits
+
+
+async def failure(call):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value.code(), caught.value.details()
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 16_379, 16_380, 65_535, 70_000, 1 << 20, 5_000_000])
+async def test_a_message_of_any_size(channel, size: int) -> None:
+    sent = bytes(range(256)) * (size // 256) + bytes(size % 256)
+
+    assert sent == await channel.unary_unary("/t/Echo")(sent)
+
+
+async def test_many_calls_at_once(channel) -> None:
+    echo = channel.unary_unary("/t/Echo")
+    sent = [b"%d" % number * (number % 7 * 5_000 + 1) for number in range(300)]
+
+    assert sent == await asyncio.gather(*(echo(one, timeout=30) for one in sent))
+
+
+async def test_metadata_arrives(channel) -> None:
+    given = [("x-request-id", "a b"), ("raw-bin", b"\x00\xff")]
+    lines = (await channel.unary_unary("/t/Metadata")(b"", metadata=given)).decode().split("\n")
+
+    assert "x-request-id=a b" in lines
+    assert any(line.startswith("raw-bin=AP8") for line in lines)
+
+
+async def test_statuses_and_their_messages(channel) -> None:
+    said = "100% größer: 日本\nline"
+
+    assert (grpc.StatusCode.FAILED_PRECONDITION, said) == await failure(channel.unary_unary("/t/Refuse")(said.encode()))
+    assert (grpc.StatusCode.UNIMPLEMENTED, "there is no method /t/Nope") == await failure(
+        channel.unary_unary("/t/Nope")(b"")
+    )
+
+
+async def test_an_unexpected_error_tells_nothing(channel, caplog) -> None:
+    code, said = await failure(channel.unary_unary("/t/Break")(b""))
+
+    assert grpc.StatusCode.INTERNAL == code
+    assert "ZeroDivisionError" not in said
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_wrong_key(channel) -> None:
+    call = channel.unary_unary("/t/Echo")(b"", metadata=[("authorization", "ApiKey bad")])
+
+    assert (grpc.StatusCode.UNAUTHENTICATED, "this access key is not known here") == await failure(call)
+
+
+async def test_a_wrong_key_is_told_before_a_large_body_was_read(channel) -> None:
+    call = channel.unary_unary("/t/Echo")(bytes(30 << 20), metadata=[("authorization", "ApiKey bad")])
+
+    assert grpc.StatusCode.UNAUTHENTICATED == (await failure(call))[0]
+
+
+async def test_a_public_method_takes_small_messages_only(channel) -> None:
+    assert b"x" == await channel.unary_unary("/t/Public")(b"x", metadata=[("authorization", "ApiKey bad")])
+    assert grpc.StatusCode.RESOURCE_EXHAUSTED == (await failure(channel.unary_unary("/t/Public")(bytes(3 << 20))))[0]
+
+
+async def test_a_deadline_ends_the_work_too(channel, door) -> None:
+    code = await failure(channel.unary_unary("/t/Slow")(b"", timeout=0.1))
+
+    assert (grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") == code
+    await door.slow.ended.acquire()
+    assert 1 == door.slow.called_off
+
+
+async def test_a_client_that_calls_off(channel, door) -> None:
+    call = channel.unary_unary("/t/Slow")(b"")
+    await door.slow.begun.acquire()
+    call.cancel()
+    await door.slow.ended.acquire()
+
+    assert 1 == door.slow.called_off
+    assert b"x" == await channel.unary_unary("/t/Echo")(b"x")
+
+
+async def test_a_connection_that_breaks_calls_off(door) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{door.port}") as channel:
+        call = channel.unary_unary("/t/Slow")(b"")
+        await door.slow.begun.acquire()
+        del call
+    await door.slow.ended.acquire()
+
+    assert 1 == door.slow.called_off
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+@pytest.mark.parametrize("size", [10, 300_000])
+async def test_compression_both_ways(channel, compression, size: int) -> None:
+    call = channel.unary_unary("/t/Echo", request_serializer=None)(b"ab" * size, compression=compression)
+
+    assert b"ab" * size == await call
+
+
+async def test_a_message_over_the_limit() -> None:
+    async with served(Limits(message=1000)) as door, grpc.aio.insecure_channel(f"127.0.0.1:{door.port}") as channel:
+        echo = channel.unary_unary("/t/Echo")
+        said = "Received message larger than max (1001 vs. 1000 bytes)"
+
+        assert bytes(1000) == await echo(bytes(1000))
+        assert (grpc.StatusCode.RESOURCE_EXHAUSTED, said) == await failure(echo(bytes(1001)))
+        code, _ = await failure(echo(bytes(100_000), compression=grpc.Compression.Gzip))
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED == code
+
+
+async def test_all_connections_together_have_a_limit() -> None:
+    async with served(Limits(bodies=4 << 20)) as door, grpc.aio.insecure_channel(f"127.0.0.1:{door.port}") as channel:
+        calls = [channel.unary_unary("/t/Slow")(bytes(2 << 20)) for _ in range(8)]
+        codes = [asyncio.ensure_future(_code(call)) for call in calls]
+        done, _ = await asyncio.wait(codes, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+        assert {grpc.StatusCode.RESOURCE_EXHAUSTED} == {one.result() for one in done}
+        door.slow.go.set()
+
+        assert {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.OK} == set(await asyncio.gather(*codes))
+        assert bytes(100) == await channel.unary_unary("/t/Echo")(bytes(100))
+
+
+async def _code(call):
+    return await call.code()
+
+
+async def test_a_stream_both_ways(channel) -> None:
+    sent = [b"a", b"", b"c" * 100_000, b"d" * 3_000_000]
+    call = channel.stream_stream("/t/Bidi")(iter(sent))
+
+    assert sent == [answer async for answer in call]
+    assert grpc.StatusCode.OK == await call.code()
+
+
+async def test_an_empty_stream(channel) -> None:
+    assert [] == [answer async for answer in channel.stream_stream("/t/Bidi")(iter([]))]
+
+
+async def test_a_stream_that_waits_for_each_answer(channel) -> None:
+    call = channel.stream_stream("/t/Bidi")()
+    for number in range(20):
+        await call.write(b"%d" % number)
+        assert b"%d" % number == await call.read()
+    await call.done_writing()
+
+    assert grpc.aio.EOF is await call.read()
+
+
+async def test_answers_wait_for_a_client_that_reads_slowly(channel) -> None:
+    call = channel.unary_stream("/t/Many")(b"5000")
+
+    assert [b"%d" % number for number in range(5000)] == [answer async for answer in call]
+
+
+async def test_calls_that_have_begun_are_finished_when_the_server_stops(channel, door) -> None:
+    slow = asyncio.ensure_future(_result(channel.unary_unary("/t/Slow")(b"late")))
+    await door.slow.begun.acquire()
+    drain = asyncio.ensure_future(door.door.drain(10))
+    await asyncio.sleep(0.05)
+    assert not drain.done()
+    door.slow.go.set()
+
+    assert b"late" == await slow
+    await asyncio.wait_for(drain, 5)
+
+
+async def _result(call):
+    return await call
+
+
+async def test_a_drain_takes_no_longer_than_it_is_told(channel, door) -> None:
+    call = channel.unary_unary("/t/Slow")(b"late")
+    await door.slow.begun.acquire()
+    await asyncio.wait_for(door.door.drain(0.1), 5)
+
+    assert grpc.StatusCode.UNAVAILABLE == (await failure(call))[0]
+
+
+async def test_an_open_stream_does_not_hold_up_the_stop(channel, door) -> None:
+    call = channel.stream_stream("/t/Bidi")()
+    await call.write(b"x")
+    assert b"x" == await call.read()
+    await asyncio.wait_for(door.door.drain(10), 5)
+
+    assert grpc.StatusCode.UNAVAILABLE == await call.code()
+
+
+async def test_one_connection_too_many() -> None:
+    async with served(Limits(connections=1)) as door, wire(door.port) as first:
+        await first.until(http2.SETTINGS, flags=http2.ACK)
+        async with wire(door.port) as second:
+            goaway = (await second.all())[-1]
+
+    assert (http2.GOAWAY, http2.ErrorCode.ENHANCE_YOUR_CALM) == (goaway.kind, goaway.code)
+
+
+async def test_the_calls_are_counted(channel, door) -> None:
+    await channel.unary_unary("/t/Echo")(b"")
+    await failure(channel.unary_unary("/t/Refuse")(b"no"))
+
+    [told, _] = await door.door.requests.families()
+    labels = {dict(one.labels)["route"]: (dict(one.labels)["code"], one.value) for one in told.samples}
+    assert {"/t/Echo": ("OK", 1), "/t/Refuse": ("FAILED_PRECONDITION", 1)} == labels

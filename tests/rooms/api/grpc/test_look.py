@@ -1,0 +1,77 @@
+"""Clients that take too long: the time is an argument, nobody waits for it."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+from rooms.api.grpc.peers import HELLO, call, message, request
+from rooms.api.grpc.test_fuzz import METHODS, Sink, admit, said
+
+from headrace.api.oip.grpc import http2
+from headrace.api.oip.grpc.calls import Limits
+from headrace.api.oip.grpc.connection import Connection
+from headrace.api.oip.grpc.desk import Desk
+from headrace.api.oip.grpc.headers import block
+
+LIMITS = Limits(greeting=10, body=60, unread=300, idle=600)
+HALF = http2.frame(http2.HEADERS, 4, 1, request()) + http2.frame(http2.DATA, 0, 1, message(b"hello")[:-1])
+
+
+@asynccontextmanager
+async def connected(sent):
+    transport = Sink()
+    async with asyncio.TaskGroup() as group:
+        connection = Connection(Desk(METHODS, admit, LIMITS, group), lambda _: None)
+        connection.connection_made(transport)
+        connection.data_received(sent)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        yield connection, transport, asyncio.get_running_loop().time()
+        connection.connection_lost(None)
+
+
+async def test_who_says_nothing_is_cut_off() -> None:
+    async with connected(http2.PREFACE[:10]) as (connection, transport, now):
+        connection.look(now + 9)
+        assert not transport.closed
+        connection.look(now + 11)
+        assert transport.closed
+
+
+async def test_a_message_that_stops_coming_ends_its_call_only() -> None:
+    async with connected(HELLO + HALF) as (connection, transport, now):
+        connection.look(now + 59)
+        assert block([(b"grpc-status", b"4")]) not in transport.written
+        connection.look(now + 61)
+        assert block([(b"grpc-status", b"4")]) in transport.written
+        assert not transport.closed
+
+
+async def test_headers_without_a_message_end_too() -> None:
+    headers = http2.frame(http2.HEADERS, 4, 1, request())
+    async with connected(HELLO + headers) as (connection, transport, now):
+        connection.look(now + 61)
+        assert block([(b"grpc-status", b"4")]) in transport.written
+
+
+async def test_who_does_not_read_an_answer_is_cut_off() -> None:
+    small = http2.settings({http2.INITIAL_WINDOW_SIZE: 10})
+    async with connected(http2.PREFACE + small + call(body=b"x" * 100)) as (connection, transport, now):
+        connection.look(now)
+        connection.look(now + 299)
+        connection.data_received(http2.window_update(1, 10))
+        connection.look(now + 310)
+        connection.look(now + 600)
+        assert not transport.closed
+        connection.look(now + 620)
+        assert transport.closed
+
+
+async def test_an_idle_connection_is_closed_politely() -> None:
+    async with connected(HELLO + call()) as (connection, transport, now):
+        connection.look(now + 599)
+        assert http2.GOAWAY not in said(transport.written)
+        connection.look(now + 601)
+        assert http2.GOAWAY in said(transport.written)
+        assert not transport.closed
+        connection.data_received(http2.frame(http2.PING, http2.ACK, 0, b"headrace"))
+        assert transport.closed

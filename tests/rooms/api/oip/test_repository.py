@@ -1,0 +1,181 @@
+"""Index, load and unload, with the bodies that real clients send."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from rooms.api.house import house
+from rooms.api.oip.conftest import in_memory
+from rooms.api.oip.served import publish, request
+
+from headrace.api.oip.repository import state_of
+from headrace.dialects.dialect import ReplicaInfo
+from headrace.domain.account import Role
+from headrace.domain.clock import now
+from headrace.domain.errors import ModelFailed
+from headrace.domain.ids import VersionKey
+from headrace.domain.model import Scope, Visibility
+from headrace.domain.replica import Isolation, ReplicaState
+from headrace.domain.version import Step, StepState, Version, VersionStatus
+from headrace.fleet.status import EngineStatus
+
+LOAD, UNLOAD, INDEX = (
+    "/v2/repository/models/echo/load",
+    "/v2/repository/models/echo/unload",
+    "/v2/repository/index",
+)
+
+
+class Starts:
+    """Replicas that get ready at once, or say why they cannot."""
+
+    isolation = Isolation.PROCESS
+
+    def __init__(self):
+        self.trouble = ""
+
+    async def live(self, life, on_ready):
+        if self.trouble:
+            raise ModelFailed(self.trouble)
+        life.state, life.info = ReplicaState.READY, ReplicaInfo()
+        on_ready(life)
+        await life.stop.wait()
+
+
+@pytest.fixture
+def starts():
+    return Starts()
+
+
+@pytest.fixture
+async def home(tmp_path, echo, starts):
+    async with house(tmp_path, lifecycle=starts) as found:
+        await publish(found, dialect=echo)
+        running = asyncio.ensure_future(found.rooms.fleet.run())
+        yield found
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_the_index_of_an_empty_body(client):
+    for content in (b"", b"{}", b'{"ready": true}', b" "):
+        answer = await client.post(INDEX, content=content, headers={"Content-Type": "application/octet-stream"})
+        assert [{"name": "echo", "version": "1.0.0", "state": "READY"}] == answer.json()
+
+
+async def test_the_index_tells_why(home, client):
+    principal = await home.rooms.keys.principal(f"ApiKey {home.key}")
+    await home.rooms.models.create("draft", "1.0.0", principal, now())
+    found = (await client.post(INDEX)).json()
+    assert ("draft", "UNAVAILABLE", "it is partial") == tuple(found[0][name] for name in ("name", "state", "reason"))
+    assert ["echo"] == [one["name"] for one in (await client.post(INDEX, json={"ready": True})).json()]
+
+
+async def test_in_the_index_models_of_one_name_go_by_their_identifiers(home, client):
+    second = await publish(home)
+    names = [one["name"] for one in (await client.post(INDEX)).json()]
+    assert second in names
+    assert "echo" not in names
+    for name in names:
+        assert 200 == (await client.get(f"/v2/models/{name}/ready")).status_code
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        (b'{"ready": "yes"}', 400, "Invalid value for 'ready': expected a boolean"),
+        (b"[" * 100_000, 400, "the body"),
+        (b'{"a":' * 5_000 + b"1" + b"}" * 5_000, 400, "nested too deeply"),
+        (b"[]", 400, "should be an object"),
+        (b"{", 400, "not valid JSON"),
+    ],
+)
+async def test_bodies_that_are_none(client, body, status, says):
+    answer = await client.post(INDEX, content=body)
+    assert (status, True) == (answer.status_code, says in answer.json()["error"])
+
+
+async def test_repositories_have_no_names(client):
+    for path in ("/v2/repository/mine/index", "/v2/repository/mine/models/echo/load"):
+        answer = await client.post(path)
+        expected = (501, {"error": "'repository_name' specification is not supported"})
+        assert expected == (answer.status_code, answer.json())
+
+
+async def test_unload_and_load_again(client):
+    parameters = {"parameters": {"unload_dependents": False}}
+    answer = await client.post(UNLOAD, json=parameters)
+    assert (200, {"name": "echo", "unload": True}) == (answer.status_code, answer.json())
+    assert 503 == (await client.get("/v2/models/echo/ready")).status_code
+    assert 503 == (await client.post("/v2/models/echo/infer", json=request())).status_code
+    assert "unloaded" == (await client.post(INDEX)).json()[0]["reason"]
+
+    answer = await client.post(LOAD, content=b"{}")
+    assert (200, {"name": "echo", "load": True}) == (answer.status_code, answer.json())
+    assert 200 == (await client.post("/v2/models/echo/infer", json=request())).status_code
+    assert 200 == (await client.post(LOAD)).status_code
+
+
+async def test_a_load_that_fails_says_why_and_publishes_nothing(client, starts):
+    await client.post(UNLOAD)
+    starts.trouble = "no such file"
+    answer = await client.post(LOAD)
+    expected = "load failed for model 'echo': version 1.0.0 is at UNAVAILABLE state: no such file"
+    assert (400, expected) == (answer.status_code, answer.json()["error"])
+    assert 503 == (await client.get("/v2/models/echo/ready")).status_code
+
+
+async def test_what_cannot_be_loaded(home, client):
+    assert 404 == (await client.post("/v2/repository/models/nope/load")).status_code
+    assert 200 == (await client.post("/v2/repository/models/nope/unload")).status_code
+    config = await client.post(LOAD, json={"parameters": {"config": "{}", "file:1/model": "aGk="}})
+    assert (501, True) == (config.status_code, "config, file:1/model" in config.json()["error"])
+    assert 400 == (await client.post(UNLOAD, json={"parameters": {"mistake": 1}})).status_code
+    principal = await home.rooms.keys.principal(f"ApiKey {home.key}")
+    await home.rooms.models.create("draft", "1.0.0", principal, now())
+    draft = await client.post("/v2/repository/models/draft/load")
+    assert (400, True) == (draft.status_code, "load failed for model 'draft'" in draft.json()["error"])
+
+
+async def test_only_the_owner_loads_and_unloads(home):
+    model = await _model(home)
+    await home.rooms.models.change(
+        model.identifier, lambda one: replace(one, visibility=Visibility(Scope.ACCOUNT)), now()
+    )
+    for role, status in ((Role.DATA_SCIENTIST, 403), (Role.DEVELOPER, 403), (Role.AUDITOR, 403)):
+        other = await home.key_of(f"{role}@example.com", role)
+        async with in_memory(home) as client:
+            client.headers["authorization"] = f"ApiKey {other}"
+            assert 200 == (await client.get("/v2/models/echo")).status_code
+            for path in (LOAD, UNLOAD):
+                assert status == (await client.post(path)).status_code
+
+
+STATES = [
+    (VersionStatus.ACTIVE, EngineStatus(), "READY", ""),
+    (VersionStatus.ACTIVE, EngineStatus(spinning_up=1), "READY", ""),
+    (VersionStatus.ACTIVE, EngineStatus(failed=1, last_error="no such file"), "UNAVAILABLE", "no such file"),
+    (VersionStatus.INACTIVE, EngineStatus(), "UNAVAILABLE", "unloaded"),
+    (VersionStatus.INACTIVE, EngineStatus(spinning_down=1), "UNLOADING", ""),
+    (VersionStatus.REJECTED, EngineStatus(), "UNAVAILABLE", "it is rejected"),
+]
+
+
+@pytest.mark.parametrize(("status", "engines", "state", "reason"), STATES)
+def test_states(status, engines, state, reason):
+    version = Version(VersionKey("m", "1.0.0"), status, 0, 0, "a@b.c")
+    assert (state, reason) == state_of(version, engines)
+
+
+def test_states_of_drafts():
+    draft = Version(VersionKey("m", "1.0.0"), VersionStatus.PARTIAL, 0, 0, "a@b.c")
+    loading = replace(draft, load=Step(StepState.RUNNING))
+    failed = replace(draft, load=Step(StepState.FAILED, error="it broke"))
+    assert [("LOADING", ""), ("UNAVAILABLE", "it broke")] == [
+        state_of(one, EngineStatus()) for one in (loading, failed)
+    ]
+
+
+async def _model(home):
+    principal = await home.rooms.keys.principal(f"ApiKey {home.key}")
+    return await home.rooms.directory.model(principal, "echo")
