@@ -1,0 +1,52 @@
+"""Who asks at the protocol's doors, REST and gRPC: the same keys as everywhere, or nobody where the server is open."""
+
+import time
+from collections.abc import Callable
+
+from headrace.accounts import access
+from headrace.accounts.keys import Keys
+from headrace.api.hosts import is_loopback
+from headrace.domain.account import Action, Principal, Role
+from headrace.domain.errors import Forbidden, Invalid
+from headrace.settings import Settings
+
+OPEN_ROLES = frozenset({Role.DEVELOPER})
+MAX_AGE = 10.0  # seconds
+
+
+class Callers:
+    """Raises Invalid when accounts.open is set for a server that other machines can reach."""
+
+    def __init__(self, keys: Keys, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._keys, self._clock = keys, clock
+        self._open = settings.accounts.open
+        self._origins = frozenset(settings.server.origins)
+        self._somebody: tuple[float, Principal] | None = None
+        if self._open and not is_loopback(settings.server.host):
+            raise Invalid(
+                f"accounts.open lets everybody in who reaches {settings.server.host}: it is only for loopback addresses"
+            )
+
+    async def principal(self, authorization: str | None, origin: str | None = None) -> Principal:
+        """`origin`: the header of that name, which browsers send. Raises Unauthenticated, Forbidden."""
+        if authorization or not self._open:
+            return await self._keys.principal(authorization)
+        if origin is not None and origin not in self._origins:
+            raise Forbidden(f"web pages of {origin[:100]} may not call this server: see the setting server.origins")
+        return await self._anybody()
+
+    async def allowed(
+        self, actions: tuple[Action, ...], authorization: str | None, origin: str | None = None, team: str | None = None
+    ) -> Principal:
+        """One of the actions must be. Raises Unauthenticated, Forbidden."""
+        principal = await self.principal(authorization, origin)
+        if not any(principal.may(action) for action in actions):
+            access.require(principal, actions[0])
+        if team is not None and team != principal.team:
+            raise Forbidden(f"this key belongs to team {principal.team}, not to the one in Modzy-Team-Id")
+        return principal
+
+    async def _anybody(self) -> Principal:
+        if self._somebody is None or self._clock() - self._somebody[0] > MAX_AGE:
+            self._somebody = (self._clock(), await self._keys.administrator(OPEN_ROLES))
+        return self._somebody[1]

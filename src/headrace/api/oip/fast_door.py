@@ -1,0 +1,72 @@
+"""What all connections of the fast path share: which URLs are inferences, which host names are ours, what is held."""
+
+import re
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from headrace.api.errors import Problem
+from headrace.api.hosts import Names
+from headrace.api.oip.infer import Infer
+from headrace.settings import Settings
+from headrace.telemetry.requests import Requests
+
+KNOWN = 4096  # URLs and host names that are remembered
+LONGEST_KNOWN = 1024  # bytes of one
+
+_INFER = re.compile(rb"/v2/models/([^/?#]+)(?:/versions/([^/?#]+))?/infer/?(?:\?.*)?", re.DOTALL)
+
+Target = tuple[str, str | None]
+
+
+class Door:
+    """What all connections share."""
+
+    def __init__(self, infer: Infer, settings: Settings, requests: Requests) -> None:
+        self.infer, self.requests = infer, requests
+        self.deadline = settings.server.body_deadline
+        self.body_limit, self.bodies_limit = settings.oip.body_limit, settings.oip.bodies_limit
+        self.shows_origins = bool(settings.server.origins)  # then answers to browsers need CORS headers: the app's work
+        self._base = settings.oip.base_path.rstrip("/").encode()
+        self.held = 0  # bytes of large bodies, all connections together
+        self._names = Names(settings.server)
+        self._hosts: dict[bytes, Problem | None] = {}
+        self._targets: dict[bytes, Target | None] = {}
+
+    def target(self, url: bytes) -> Target | None:
+        """Model and version of an infer request; None for every other URL."""
+        try:
+            return self._targets[url]
+        except KeyError:
+            found = _target(url.removeprefix(self._base))
+            _remember(self._targets, url, found)
+            return found
+
+    def wrong_host(self, host: bytes) -> Problem | None:
+        try:
+            return self._hosts[host]
+        except KeyError:
+            found = None
+            try:
+                self._names.check(host.decode("latin-1"))
+            except Problem as problem:
+                found = problem
+            _remember(self._hosts, host, found)
+            return found
+
+
+def _target(url: bytes) -> Target | None:
+    if (match := _INFER.fullmatch(url)) is None:
+        return None
+    try:
+        name = unquote_to_bytes(match[1]).decode()
+        version = None if match[2] is None else unquote_to_bytes(match[2]).decode()
+    except UnicodeDecodeError:  # the app says what is wrong with it
+        return None
+    return None if "\0" in name or "\0" in (version or "") else (name, version)
+
+
+def _remember(known: dict[bytes, Any], key: bytes, value: object) -> None:
+    if len(key) <= LONGEST_KNOWN:
+        if len(known) >= KNOWN:
+            known.clear()
+        known[key] = value

@@ -1,0 +1,38 @@
+"""What all connections of the door share."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from headrace.api.oip.grpc.calls import Admit, Limits, Method
+from headrace.api.oip.grpc.status import Code, Status
+from headrace.telemetry.requests import Requests
+
+
+@dataclass(slots=True)
+class Desk:
+    """`admit` says who sent these headers, and raises when nobody may who did. Calls run in `group`."""
+
+    methods: Mapping[str, Method]
+    admit: Admit
+    limits: Limits
+    group: asyncio.TaskGroup
+    requests: Requests = field(default_factory=lambda: Requests("grpc"))  # told of each call that has ended
+    draining: bool = False
+    held: int = 0  # bytes of messages beyond the first window, until their calls end
+
+    def hold(self, size: int) -> int:
+        """Room for a message, given back by `release`. Raises Status when all connections together hold too much."""
+        if self.held + size > max(self.limits.bodies, size):
+            raise Status(
+                Code.RESOURCE_EXHAUSTED, f"the requests under way have more than {self.limits.bodies} bytes together"
+            )
+        self.held += size
+        return size
+
+    def release(self, size: int) -> None:
+        self.held -= size
+
+    def over(self, path: str, code: Code, began: float) -> None:
+        """A call has ended. A method that we do not know is told as none: paths of strangers are no labels."""
+        self.requests.over(path if path in self.methods else "unknown", "call", code.name, began)

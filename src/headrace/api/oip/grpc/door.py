@@ -1,0 +1,80 @@
+"""The gRPC door: listens, lets connections in, looks after them, and closes without losing a call."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Mapping
+
+from headrace.api.oip.grpc.calls import Admit, Limits, Method
+from headrace.api.oip.grpc.connection import Connection
+from headrace.api.oip.grpc.desk import Desk
+from headrace.telemetry.requests import Requests
+
+log = logging.getLogger(__name__)
+
+LOOK = 5.0  # seconds between two looks at the connections
+BACKLOG = 2048
+
+
+class Door:
+    def __init__(
+        self, methods: Mapping[str, Method], admit: Admit, limits: Limits, requests: Requests | None = None
+    ) -> None:
+        self._methods, self._admit, self._limits = methods, admit, limits
+        self.requests = requests or Requests("grpc")
+        self._connections: set[Connection] = set()
+        self._desk: Desk | None = None
+        self._empty = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._server: asyncio.Server | None = None
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Until `drain`."""
+        async with asyncio.TaskGroup() as group:
+            self._desk = Desk(self._methods, self._admit, self._limits, group, self.requests)
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+            looking = group.create_task(self._look())
+            try:
+                await self._stop.wait()
+            finally:
+                looking.cancel()
+                self._server.close()
+                for connection in list(self._connections):
+                    connection.abort()
+
+    async def drain(self, grace: float) -> None:
+        """No new calls; those that have begun get `grace` seconds."""
+        if self._desk is not None and self._server is not None:
+            self._desk.draining = True
+            self._server.close()
+            for connection in list(self._connections):
+                connection.drain()
+            try:
+                async with asyncio.timeout(grace):
+                    while self._connections:
+                        self._empty.clear()
+                        await self._empty.wait()
+            except TimeoutError:
+                log.warning("%d gRPC connections were still busy after %g seconds", len(self._connections), grace)
+        self._stop.set()
+
+    def _connection(self) -> Connection:
+        assert self._desk is not None  # noqa: S101 - connections come after `serve`
+        connection = Connection(self._desk, self._left)
+        self._connections.add(connection)
+        if self._desk.draining or len(self._connections) > self._limits.connections:
+            connection.turn_away()
+        return connection
+
+    def _left(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            now = asyncio.get_running_loop().time()
+            for connection in list(self._connections):
+                connection.look(now)

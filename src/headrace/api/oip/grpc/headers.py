@@ -1,0 +1,168 @@
+"""Header blocks: decoded by hpack, checked once, and remembered while they mean the same.
+
+A client sends the same block for every call once its table is filled. What a block means depends on the table, so
+what is remembered is forgotten with every change of the table.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from hpack import Decoder, HPACKError
+from hpack.table import HeaderTable
+
+from headrace.api.oip.grpc import varint
+from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode
+from headrace.api.oip.grpc.status import as_header
+
+LARGEST_LIST = 64 * 1024  # bytes as HPACK counts them; beyond, the connection ends
+LARGEST_METADATA = 16 * 1024  # bytes; beyond, the call is refused
+REMEMBERED = 64  # blocks of one connection
+LONGEST_TIMEOUT = 8  # digits
+FOREVER = 30 * 86_400.0  # seconds: no deadline lies further away
+
+_UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_PSEUDO = frozenset({":method", ":scheme", ":path", ":authority"})
+_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
+
+
+class Malformed(Exception):
+    """Headers that no HTTP/2 request may have (RFC 9113, 8.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the headers of a call say. One object serves all calls of a connection that come with the same block."""
+
+    method: str
+    path: str
+    content_type: str
+    metadata: Mapping[str, str]  # names in lower case; the last one of a name
+    authorization: str | None
+    timeout: float | None  # seconds
+    encoding: str  # of the messages that come
+    accepts: frozenset[str]  # encodings of messages that the client reads
+    size: int
+
+
+class Blocks:
+    """Of one connection. `decode` raises ConnectionFault, Malformed."""
+
+    def __init__(self) -> None:
+        self._decoder = Decoder(LARGEST_LIST)
+        self._decoder.header_table = _Table(self._forget)
+        self._known: dict[bytes, Head] = {}
+
+    def decode(self, block: bytes) -> Head:
+        known = self._known.get(block)
+        if known is not None:
+            return known
+        try:
+            pairs = [(_text(name), _text(value)) for name, value in self._decoder.decode(block, raw=True)]
+        except (HPACKError, IndexError) as error:
+            raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, f"headers cannot be decoded: {error}") from None
+        head = read(pairs)
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        if not self._changed:
+            self._known[block] = head
+        self._changed = False
+        return head
+
+    _changed = False
+
+    def _forget(self) -> None:
+        self._changed = True
+        self._known.clear()
+
+
+class _Table(HeaderTable):
+    """Tells of every change."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        super().__init__()
+        self._tell = changed
+
+    def add(self, name: bytes, value: bytes) -> None:
+        self._tell()
+        super().add(name, value)
+
+    def _shrink(self) -> None:
+        tell = getattr(self, "_tell", None)
+        if tell is not None:
+            tell()
+        super()._shrink()
+
+
+def read(pairs: Iterable[tuple[str, str]]) -> Head:
+    """Raises Malformed."""
+    pseudo: dict[str, str] = {}
+    fields: dict[str, str] = {}
+    size = 0
+    for name, value in pairs:
+        size += len(name) + len(value) + 32
+        if name.startswith(":"):
+            if fields or name in pseudo or name not in _PSEUDO:
+                raise Malformed(f"the pseudo header {name[:40]} is unknown, late, or comes twice")
+            pseudo[name] = value
+            continue
+        _check(name, value)
+        fields[name] = f"{fields[name]}; {value}" if name == "cookie" and name in fields else value
+    if not pseudo.get(":path") or not pseudo.get(":method") or ":scheme" not in pseudo:
+        raise Malformed("a request needs :method, :scheme and :path")
+    return Head(
+        method=pseudo[":method"],
+        path=pseudo[":path"],
+        content_type=fields.get("content-type", ""),
+        metadata=fields,
+        authorization=fields.get("authorization"),
+        timeout=_timeout(fields.get("grpc-timeout")),
+        encoding=fields.get("grpc-encoding", "identity"),
+        accepts=frozenset(one.strip() for one in fields.get("grpc-accept-encoding", "").split(",")),
+        size=size,
+    )
+
+
+def _check(name: str, value: str) -> None:
+    if not name or name != name.lower() or name in _HOP or (name == "te" and value != "trailers"):
+        raise Malformed(f"the header {name[:40]!r} is not allowed in HTTP/2")
+    if not set(name).isdisjoint(" \r\n\0:") or not set(value).isdisjoint("\r\n\0"):
+        raise Malformed("a header holds characters that are not allowed")
+
+
+def _timeout(text: str | None) -> float | None:
+    """Raises Malformed."""
+    if text is None:
+        return None
+    digits, unit = text[:-1], text[-1:]
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= LONGEST_TIMEOUT and unit in _UNITS):
+        raise Malformed("grpc-timeout should be up to 8 digits and one of H, M, S, m, u, n")
+    return min(int(digits) * _UNITS[unit], FOREVER)
+
+
+def _text(raw: bytes | str) -> str:
+    return raw if isinstance(raw, str) else bytes(raw).decode("latin-1")
+
+
+def block(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Literals that no table remembers: they cost a few bytes more, and no state on either side."""
+    return b"".join(_literal(name, value) for name, value in pairs)
+
+
+def trailers(code: int, message: str = "") -> bytes:
+    pairs = [(b"grpc-status", b"%d" % code)]
+    if message:
+        pairs.append((b"grpc-message", as_header(message)))
+    return block(pairs)
+
+
+def _literal(name: bytes, value: bytes) -> bytes:
+    if name == b":status":
+        return b"\x08" + _length(value) + value  # name 8 of the static table
+    return b"\x00" + _length(name) + name + _length(value) + value
+
+
+def _length(text: bytes) -> bytes:
+    """A number with a prefix of seven bits (RFC 7541, 5.1)."""
+    if len(text) < varint.BITS:
+        return bytes((len(text),))
+    return bytes((varint.BITS,)) + varint.write(len(text) - varint.BITS)

@@ -1,0 +1,117 @@
+"""How much a client may send: flow control of what comes in.
+
+Without a key a connection gets no further than its first window. With one, a message is read on as fast as it comes;
+a call that reads message by message gets the next ones once it has read those before.
+"""
+
+from headrace.api.oip.grpc import http2, status
+from headrace.api.oip.grpc.desk import Desk
+from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
+from headrace.api.oip.grpc.outbox import Outbox
+from headrace.api.oip.grpc.running import Running
+from headrace.api.oip.grpc.status import Code, Status
+from headrace.api.oip.grpc.stream import Stream
+from headrace.domain.account import Action
+
+FRAME = 1 << 20  # bytes of the largest DATA frame that we take
+WINDOW = 1 << 20  # bytes of one stream, and of a whole connection until a key was shown
+WIDE = 16 << 20  # bytes of a connection after that
+AHEAD = 1 << 20  # bytes of whole messages that may wait to be read
+
+
+class Intake:
+    def __init__(self, desk: Desk, outbox: Outbox, running: Running) -> None:
+        self._desk, self._outbox, self._running = desk, outbox, running
+        self._size = self._room = WINDOW
+        self._owed = 0  # bytes to give back to the connection
+
+    def open(self) -> None:
+        self._outbox.control(http2.window_update(0, WINDOW - http2.FIRST_WINDOW))
+
+    def arrived(self, length: int) -> None:
+        """Bytes on the connection, whatever becomes of them. Raises ConnectionFault."""
+        self._room -= length
+        if self._room < 0:
+            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "more bytes than the window of the connection")
+
+    def begins(self, stream: Stream, length: int) -> None:
+        """Bytes of a stream. Raises StreamFault."""
+        stream.room -= length
+        if stream.peer_done or stream.room < 0:
+            self.credit(length)
+            code = ErrorCode.STREAM_CLOSED if stream.peer_done else ErrorCode.FLOW_CONTROL_ERROR
+            raise StreamFault(stream.number, code, "DATA after the end, or beyond the window")
+        stream.taken += length
+        if stream.admitted or stream.done:
+            self.credit(length)
+        else:
+            stream.kept += length
+
+    def ended(self, stream: Stream) -> None:
+        """The connection's window waits for this stream no longer."""
+        if stream.kept:
+            self.credit(stream.kept)
+            stream.kept = 0
+
+    def credit(self, length: int) -> None:
+        """Bytes are given back to the connection; told when they are worth a frame."""
+        self._owed += length
+        if self._owed * 8 >= self._size:
+            self._outbox.control(http2.window_update(0, self._owed))
+            self._room += self._owed
+            self._owed = 0
+
+    def admitted(self, stream: Stream) -> None:
+        stream.admitted = True
+        self.ended(stream)
+        if self._size < WIDE:
+            self._outbox.control(http2.window_update(0, WIDE - self._size))
+            self._room += WIDE - self._size
+            self._size = WIDE
+        self.go_on(stream)
+
+    def go_on(self, stream: Stream) -> None:
+        """Opens the window of a stream again, if it is time, and its caller may."""
+        if stream.done or stream.peer_done or stream.failure is not None:
+            return
+        if stream.admitted:
+            if stream.taken * 2 >= WINDOW and stream.waiting < AHEAD:
+                self._open(stream)
+        elif stream.taken * 4 >= WINDOW or (self._room + self._owed) * 2 < self._size:
+            # streams without a key must not use up the window of the connection, each with a little
+            self._ask(stream)
+
+    def _ask(self, stream: Stream) -> None:
+        actions = self._desk.methods[stream.head.path].actions
+        if not actions:
+            self._refuse(stream, Status(Code.RESOURCE_EXHAUSTED, "this call takes small messages only"))
+        elif stream.task is None and stream.asking is None:
+            stream.asking = self._desk.group.create_task(self._admit(stream, actions))
+
+    def _open(self, stream: Stream) -> None:
+        try:
+            stream.reserved += self._desk.hold(stream.taken)
+        except Status as why:
+            self._refuse(stream, why)
+            return
+        self._outbox.control(http2.window_update(stream.number, stream.taken))
+        stream.room += stream.taken
+        stream.taken = 0
+
+    def _refuse(self, stream: Stream, why: Status) -> None:
+        if stream.incoming is not None:
+            stream.failure = why
+            stream.incoming.set()
+        else:
+            self._running.refuse(stream, why)
+
+    async def _admit(self, stream: Stream, actions: tuple[Action, ...]) -> None:
+        try:
+            await self._desk.admit(stream.head, actions)
+        except Exception as error:  # noqa: BLE001 - whatever it is becomes a status
+            self._running.refuse(stream, status.of(error))
+        else:
+            self.admitted(stream)
+        finally:
+            stream.asking = None
+            self._running.settle(stream)

@@ -1,0 +1,178 @@
+"""The calls of one connection while they run: started, answered, refused, called off."""
+
+import asyncio
+from typing import Protocol
+
+from headrace.api.endpoint import NOBODY
+from headrace.api.oip.grpc import http2, packing, status
+from headrace.api.oip.grpc.calls import Call, Exchange, Method
+from headrace.api.oip.grpc.desk import Desk
+from headrace.api.oip.grpc.headers import block, trailers
+from headrace.api.oip.grpc.http2 import ErrorCode
+from headrace.api.oip.grpc.outbox import Outbox
+from headrace.api.oip.grpc.status import Code, Status
+from headrace.api.oip.grpc.stream import Stream
+
+AHEAD = 1 << 20  # bytes of answers that a streaming call may be ahead of its client
+
+_FIRST = block(((b":status", b"200"), (b"content-type", b"application/grpc")))
+_ENCODED = {name: _FIRST + block(((b"grpc-encoding", name.encode()),)) for name in packing.ENCODINGS}
+_ENDS = http2.END_HEADERS | http2.END_STREAM
+_OK = trailers(Code.OK)
+_GOODBYE = Status(Code.UNAVAILABLE, "the server is shutting down")
+
+
+class Told(Protocol):
+    """Who wants to know what becomes of a stream."""
+
+    def settle(self, stream: Stream) -> None:
+        """It may be over."""
+        ...
+
+    def admitted(self, stream: Stream) -> None:
+        """Its caller has shown a key."""
+        ...
+
+    def read_on(self, stream: Stream) -> None:
+        """Its messages were read: more may come."""
+        ...
+
+
+class Running:
+    def __init__(self, desk: Desk, outbox: Outbox, tell: Told) -> None:
+        self._desk, self._outbox, self._tell = desk, outbox, tell
+
+    def start(self, stream: Stream, method: Method) -> None:
+        if method.streaming is not None:
+            stream.incoming, stream.drained = asyncio.Event(), asyncio.Event()
+        stream.task = self._desk.group.create_task(self._run(stream, method))
+
+    def expire(self, stream: Stream) -> None:
+        self.refuse(stream, Status(Code.DEADLINE_EXCEEDED, "Deadline Exceeded"))
+        self.call_off(stream)
+
+    def call_off(self, stream: Stream) -> None:
+        """Nobody wants the answer any more."""
+        if stream.timer is not None:
+            stream.timer.cancel()
+        for task in (stream.task, stream.asking):
+            if task is not None:
+                task.cancel()
+
+    def settle(self, stream: Stream) -> None:
+        self._tell.settle(stream)
+
+    def refuse(self, stream: Stream, why: Status) -> None:
+        self._end(stream, why.code, trailers(why.code, why.message))
+
+    def refuse_http(self, stream: Stream, code: bytes) -> None:
+        """For peers that do not speak gRPC."""
+        stream.begun = True
+        self._end(stream, Code.UNKNOWN, block(((b":status", code),)))
+
+    async def _run(self, stream: Stream, method: Method) -> None:
+        try:
+            principal = await self._desk.admit(stream.head, method.actions) if method.actions else NOBODY
+            deadline = None if stream.timer is None else stream.timer.when()
+            call = Call(principal, stream.head.metadata, deadline)
+            if method.actions and not stream.admitted:
+                self._tell.admitted(stream)
+            if method.unary is not None:
+                await self._answer(stream, await method.unary(call, await self._opened(stream)))
+            elif method.streaming is not None:
+                await method.streaming(call, self._exchange(stream))
+                self._end(stream, Code.OK, _OK)
+        except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes a status
+            self.refuse(stream, status.of(error))
+        finally:
+            if not stream.done:  # called off without anybody having said why
+                self.refuse(stream, Status(Code.CANCELLED, "the call was called off"))
+            stream.task = None
+            self.settle(stream)
+
+    def _exchange(self, stream: Stream) -> Exchange:
+        return Exchange(
+            receive=lambda: self._receive(stream),
+            send=lambda message: self._send(stream, message),
+            stopping=lambda: self._desk.draining,
+        )
+
+    async def _opened(self, stream: Stream) -> bytes:
+        """The next message as its sender wrote it."""
+        packed, message = stream.messages.popleft()
+        stream.waiting -= len(message)
+        if not packed:
+            return message
+        message = await packing.unpacked(message, stream.head.encoding, stream.limit)
+        stream.reserved += self._desk.hold(len(message))
+        return message
+
+    async def _answer(self, stream: Stream, message: bytes) -> None:
+        payload, encoding = await self._packed(stream, message)
+        if stream.done:
+            return
+        first = self._first(stream, encoding)
+        last = self._last(stream, _OK)
+        self._over(stream, Code.OK)
+        self._outbox.whole(stream, first, payload, last)
+
+    async def _packed(self, stream: Stream, message: bytes) -> tuple[tuple[bytes, bytes], str]:
+        """Its prefix and itself; packed when the request was, and the client reads it."""
+        encoding = stream.head.encoding
+        if encoding == "identity" or encoding not in _ENCODED or encoding not in stream.head.accepts:
+            return (packing.PREFIX.pack(0, len(message)), message), ""
+        packed = await packing.packed(message, encoding)
+        return (packing.PREFIX.pack(1, len(packed)), packed), encoding
+
+    def _first(self, stream: Stream, encoding: str) -> bytes:
+        stream.begun = True
+        return http2.frame(http2.HEADERS, http2.END_HEADERS, stream.number, _ENCODED.get(encoding, _FIRST))
+
+    def _last(self, stream: Stream, fields: bytes) -> bytes:
+        """The end of a stream; and when the client is still sending, that it need not go on (RFC 9113, 8.1)."""
+        last = http2.frame(http2.HEADERS, _ENDS, stream.number, fields)
+        return last if stream.peer_done else last + http2.reset(stream.number, ErrorCode.NO_ERROR)
+
+    def _end(self, stream: Stream, code: Code, fields: bytes) -> None:
+        if stream.done:
+            return
+        last = self._last(stream, fields if stream.begun else _FIRST + fields)
+        self._over(stream, code)
+        self._outbox.end(stream, last)
+        self.settle(stream)
+
+    def _over(self, stream: Stream, code: Code) -> None:
+        stream.done = True
+        if stream.timer is not None:
+            stream.timer.cancel()
+        self._desk.over(stream.head.path, code, stream.began)
+
+    async def _receive(self, stream: Stream) -> bytes | None:
+        """Raises Status: the messages are broken, or the server stops."""
+        while not stream.messages:
+            if stream.failure is not None:
+                raise stream.failure
+            if stream.peer_done:
+                return None
+            if self._desk.draining:
+                raise _GOODBYE
+            assert stream.incoming is not None  # noqa: S101 - streaming calls have one
+            stream.incoming.clear()
+            await stream.incoming.wait()
+        message = await self._opened(stream)
+        self._desk.release(stream.reserved)
+        stream.reserved = 0
+        self._tell.read_on(stream)
+        return message
+
+    async def _send(self, stream: Stream, message: bytes) -> None:
+        payload, encoding = await self._packed(stream, message)
+        if stream.done:
+            return
+        if not stream.begun:
+            self._outbox.control(self._first(stream, encoding))
+        self._outbox.data(stream, payload)
+        assert stream.drained is not None  # noqa: S101 - streaming calls have one
+        while stream.queued > AHEAD:
+            stream.drained.clear()
+            await stream.drained.wait()

@@ -1,0 +1,73 @@
+"""The few fields of a ModelInferRequest that the front reads. The tensors stay as they came."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from google.protobuf.message import DecodeError
+
+from headrace.api.oip.grpc import varint
+from headrace.api.oip.grpc.proto.inference_pb2 import InferParameter, ModelInferRequest
+from headrace.api.oip.grpc.varint import Broken
+from headrace.domain.errors import Invalid
+
+MOST_FIELDS = 10_000  # top-level ones: names, parameters, and two for each tensor
+
+_VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # kinds of fields on the wire
+_NAME, _VERSION, _ID, _PARAMETERS = 1, 2, 3, 4  # fields of the request
+
+
+@dataclass(slots=True)
+class Asked:
+    name: str = ""
+    version: str = ""
+    identifier: str = ""
+    parameters: dict[str, InferParameter] = field(default_factory=dict)
+
+
+def scan(message: bytes) -> Asked:
+    """Raises Invalid when it is no message at all."""
+    asked, parameters = Asked(), b""
+    try:
+        for number, begin, at, end in _fields(message):
+            if number == _NAME:
+                asked.name = message[at:end].decode()
+            elif number == _VERSION:
+                asked.version = message[at:end].decode()
+            elif number == _ID:
+                asked.identifier = message[at:end].decode()
+            elif number == _PARAMETERS:
+                parameters += message[begin:end]
+        if parameters:
+            asked.parameters = dict(ModelInferRequest.FromString(parameters).parameters)
+    except (IndexError, UnicodeDecodeError, DecodeError, Broken):
+        raise Invalid("the message is not a ModelInferRequest: its bytes cannot be read") from None
+    return asked
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Number, begin, begin of the content and end of each field with bytes in it. Raises IndexError, Broken."""
+    at, size, left = 0, len(message), MOST_FIELDS
+    while at < size:
+        begin, left = at, left - 1
+        tag, at = varint.read(message, at)
+        if tag & 7 == _BYTES:
+            length, at = varint.read(message, at)
+            end = at + length
+            if tag > _BYTES and end <= size and left:
+                yield tag >> 3, begin, at, end
+                at = end
+                continue
+        else:
+            at = _after(message, at, tag & 7)
+            if at <= size and left:
+                continue
+        raise Broken
+
+
+def _after(message: bytes, at: int, kind: int) -> int:
+    """Where a field without bytes in it ends. No field of ours is such a one."""
+    if kind == _VARINT:
+        return varint.read(message, at)[1]
+    if kind in {_EIGHT, _FOUR}:
+        return at + (8 if kind == _EIGHT else 4)
+    raise Broken

@@ -1,0 +1,133 @@
+"""The table of methods: path → who may call it and what is done. Every path of the protocol is here."""
+
+from collections.abc import Iterator
+
+from headrace.api.oip.callers import Callers
+from headrace.api.oip.grpc import shared_memory
+from headrace.api.oip.grpc.about import About
+from headrace.api.oip.grpc.calls import Admit, Limits, Method
+from headrace.api.oip.grpc.door import Door
+from headrace.api.oip.grpc.headers import Head
+from headrace.api.oip.grpc.health import Health
+from headrace.api.oip.grpc.infer import Infer
+from headrace.api.oip.grpc.proto import (
+    health_pb2,
+    model_repository_pb2,
+    reflection_v1_pb2,
+    reflection_v1alpha_pb2,
+)
+from headrace.api.oip.grpc.proto import (
+    inference_pb2 as pb,
+)
+from headrace.api.oip.grpc.reflection import Reflection
+from headrace.api.oip.grpc.repository import RepositoryCalls
+from headrace.api.oip.grpc.tuning import TuningCalls
+from headrace.api.oip.grpc.typed import typed
+from headrace.api.oip.readiness import Readiness
+from headrace.api.oip.repository import EDIT, Repository
+from headrace.api.oip.tuning import Tuning
+from headrace.api.rooms import Rooms
+from headrace.domain.account import Action, Principal
+
+OIP = "inference.GRPCInferenceService"
+SELDON = "inference.model_repository.ModelRepositoryService"
+HEALTH = "grpc.health.v1.Health"
+REFLECTIONS = {
+    "grpc.reflection.v1.ServerReflection": reflection_v1_pb2,
+    "grpc.reflection.v1alpha.ServerReflection": reflection_v1alpha_pb2,
+}
+
+NOBODY_ASKED: tuple[Action, ...] = ()
+READ, ASK = (Action.READ_LIBRARY,), (Action.SUBMIT_JOBS,)
+
+
+def door(rooms: Rooms) -> Door:
+    server, oip = rooms.settings.server, rooms.settings.oip
+    limits = Limits(
+        message=oip.grpc_limit,
+        bodies=oip.bodies_limit,
+        connections=server.connections,
+        body=server.body_deadline,
+    )
+    return Door(methods(rooms), admit(Callers(rooms.keys, rooms.settings)), limits, rooms.calls)
+
+
+def admit(callers: Callers) -> Admit:
+    async def allowed(head: Head, actions: tuple[Action, ...]) -> Principal:
+        given = head.metadata
+        return await callers.allowed(actions, head.authorization, given.get("origin"), given.get("modzy-team-id"))
+
+    return allowed
+
+
+def methods(rooms: Rooms) -> dict[str, Method]:
+    readiness, repository = Readiness(rooms), RepositoryCalls(Repository(rooms))
+    services = {
+        OIP: {
+            **dict(_about(About(rooms, readiness))),
+            **dict(_infer(Infer(rooms.directory, rooms.models, rooms.ask, rooms.blobs, rooms.settings.oip))),
+            **dict(_repository(repository)),
+            **dict(_tuning(TuningCalls(Tuning(rooms)))),
+            **dict(_shared_memory()),
+        },
+        SELDON: dict(_seldon(repository)),
+        HEALTH: dict(_health(Health(readiness))),
+    }
+    names = [*services, *REFLECTIONS]
+    for name, module in REFLECTIONS.items():
+        services[name] = {"ServerReflectionInfo": Method(NOBODY_ASKED, streaming=Reflection(module, names).info)}
+    return {f"/{service}/{name}": method for service, found in services.items() for name, method in found.items()}
+
+
+Named = Iterator[tuple[str, Method]]
+
+
+def _about(about: About) -> Named:
+    yield "ServerLive", Method(NOBODY_ASKED, typed(pb.ServerLiveRequest, about.live))
+    yield "ServerReady", Method(NOBODY_ASKED, typed(pb.ServerReadyRequest, about.ready))
+    yield "ServerMetadata", Method(NOBODY_ASKED, typed(pb.ServerMetadataRequest, about.server))
+    yield "ModelReady", Method(READ, typed(pb.ModelReadyRequest, about.model_ready))
+    yield "ModelMetadata", Method(READ, typed(pb.ModelMetadataRequest, about.model))
+    yield "ModelConfig", Method(READ, typed(pb.ModelConfigRequest, about.config))
+    yield "ModelStatistics", Method(READ, typed(pb.ModelStatisticsRequest, about.statistics))
+
+
+def _infer(infer: Infer) -> Named:
+    yield "ModelInfer", Method(ASK, infer.unary)
+    yield "ModelStreamInfer", Method(ASK, streaming=infer.stream)
+
+
+def _repository(repository: RepositoryCalls) -> Named:
+    yield "RepositoryIndex", Method(READ, typed(pb.RepositoryIndexRequest, repository.index))
+    yield "RepositoryModelLoad", Method(EDIT, typed(pb.RepositoryModelLoadRequest, repository.load))
+    yield "RepositoryModelUnload", Method(EDIT, typed(pb.RepositoryModelUnloadRequest, repository.unload))
+
+
+def _tuning(tuning: TuningCalls) -> Named:
+    yield "LogSettings", Method(READ, typed(pb.LogSettingsRequest, tuning.log))
+    yield "TraceSetting", Method(READ, typed(pb.TraceSettingRequest, tuning.trace))
+
+
+def _shared_memory() -> Named:
+    kinds = shared_memory
+    yield "SystemSharedMemoryStatus", Method(ASK, typed(pb.SystemSharedMemoryStatusRequest, kinds.system_status))
+    yield "SystemSharedMemoryRegister", Method(ASK, typed(pb.SystemSharedMemoryRegisterRequest, kinds.system_register))
+    yield (
+        "SystemSharedMemoryUnregister",
+        Method(ASK, typed(pb.SystemSharedMemoryUnregisterRequest, kinds.system_unregister)),
+    )
+    yield "CudaSharedMemoryStatus", Method(ASK, typed(pb.CudaSharedMemoryStatusRequest, kinds.cuda_status))
+    yield "CudaSharedMemoryRegister", Method(ASK, typed(pb.CudaSharedMemoryRegisterRequest, kinds.cuda_register))
+    yield "CudaSharedMemoryUnregister", Method(ASK, typed(pb.CudaSharedMemoryUnregisterRequest, kinds.cuda_unregister))
+
+
+def _seldon(repository: RepositoryCalls) -> Named:
+    seldon = model_repository_pb2
+    yield "RepositoryIndex", Method(READ, typed(seldon.RepositoryIndexRequest, repository.seldon_index))
+    yield "RepositoryModelLoad", Method(EDIT, typed(seldon.RepositoryModelLoadRequest, repository.seldon_load))
+    yield "RepositoryModelUnload", Method(EDIT, typed(seldon.RepositoryModelUnloadRequest, repository.seldon_unload))
+
+
+def _health(health: Health) -> Named:
+    yield "Check", Method(NOBODY_ASKED, typed(health_pb2.HealthCheckRequest, health.check))
+    yield "Watch", Method(NOBODY_ASKED, streaming=health.watch)

@@ -1,0 +1,160 @@
+"""The model repository extension (contracts/oip.md, A15): an index, load and unload. REST and gRPC use the same acts.
+
+Loading publishes a version that has passed its tests and waits until a replica runs; unloading takes versions back.
+"""
+
+from collections import Counter
+
+from headrace.accounts import access
+from headrace.api import sentences
+from headrace.api.endpoint import Call, Endpoint, NoQuery, Row
+from headrace.api.oip import metadata
+from headrace.api.oip.shapes import IndexEntry, IndexRequest, Loaded, RepositoryRequest, Unloaded
+from headrace.api.rooms import Rooms
+from headrace.catalog.search import VersionQuery
+from headrace.domain.account import Action, Principal
+from headrace.domain.errors import Forbidden, HeadraceError, Invalid, NotFound, StorageFailed, Unsupported
+from headrace.domain.ids import VersionKey, version_order
+from headrace.domain.model import Model
+from headrace.domain.version import StepState, Version, VersionStatus, missing_steps
+from headrace.fleet.status import EngineStatus
+
+ROOM = 60.0  # seconds that a load waits for room beside other versions, above the version's own timeout
+UNLOAD = frozenset({"unload_dependents"})
+
+EDIT = (Action.DEPLOY_MODELS, Action.APPROVE_MODELS)
+
+Raw = Call[NoQuery, bytes]
+
+
+class Repository:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def rows(self) -> list[Row]:
+        return [row for path in ("/v2/repository", "/v2/repository/{repository}") for row in self._rows(path)]
+
+    def _rows(self, path: str) -> list[Row]:
+        model = path + "/models/{model}"
+        return [
+            Endpoint("POST", f"{path}/index", "All models and versions", Action.READ_LIBRARY, self.index_route,
+                     body=bytes, body_schema=IndexRequest, answer=list[IndexEntry], errors=(501,)),
+            Endpoint("POST", f"{model}/load", "Publish a model", EDIT, self.load_route, body=bytes,
+                     body_schema=RepositoryRequest, answer=Loaded, errors=(409, 501)),
+            Endpoint("POST", f"{model}/unload", "Take a model back", EDIT, self.unload_route, body=bytes,
+                     body_schema=RepositoryRequest, answer=Unloaded, errors=(409, 501)),
+        ]  # fmt: skip
+
+    async def index_route(self, call: Raw) -> list[IndexEntry]:
+        _check_repository(call)
+        return await self.index(call.principal, ready=_wants_ready(call.body))
+
+    async def load_route(self, call: Raw) -> Loaded:
+        _check_repository(call)
+        name = call.params["model"]
+        if given := _parameters(call.body).keys():
+            raise Unsupported(f"load cannot take {', '.join(sorted(given))}: deploy a version with other files instead")
+        await self.load(call.principal, name)
+        return Loaded(name)
+
+    async def unload_route(self, call: Raw) -> Unloaded:
+        _check_repository(call)
+        name = call.params["model"]
+        if given := _parameters(call.body).keys() - UNLOAD:
+            raise Invalid(f"unload does not know the parameter {', '.join(sorted(given))}")
+        await self.unload(call.principal, name)
+        return Unloaded(name)
+
+    async def index(self, principal: Principal, *, ready: bool = False) -> list[IndexEntry]:
+        """One entry for each version of each model that the caller sees; a name that two models have is their id."""
+        models = await self._rooms.directory.all(principal)
+        shared = Counter(model.name for model in models)
+        names = {model.identifier: model.identifier if shared[model.name] > 1 else model.name for model in models}
+        found = [self._entry(names[one.key.model], one) for one in await self._versions(principal, names)]
+        return [entry for entry in found if entry.state == "READY"] if ready else found
+
+    async def load(self, principal: Principal, name: str) -> None:
+        """Raises NotFound, Forbidden, Invalid with the reason why it does not start."""
+        model = await self._own(principal, name)
+        version = await self._rooms.versions.get(VersionKey(model.identifier, await self._loadable(model, name)))
+        try:
+            async with self._rooms.fleet.hold(version.key) as held:  # first the proof: what does not start stays back
+                await held.ready(version.timeout.status / 1000 + ROOM)
+                await self._rooms.deployment.change_status(version.key, VersionStatus.ACTIVE)
+        except StorageFailed:
+            raise
+        except HeadraceError as error:
+            state = f"version {version.key.version} is at UNAVAILABLE state"
+            raise Invalid(f"load failed for model '{name}': {state}: {error.message}") from None
+
+    async def unload(self, principal: Principal, name: str) -> None:
+        """All its active versions. A name that nobody knows is unloaded already. Raises Forbidden, Invalid."""
+        try:
+            model = await self._own(principal, name)
+        except NotFound:
+            return
+        for text in model.active_versions:
+            await self._rooms.deployment.change_status(VersionKey(model.identifier, text), VersionStatus.INACTIVE)
+
+    async def _versions(self, principal: Principal, names: dict[str, str]) -> list[Version]:
+        found: list[Version] = []
+        for identifier in sorted(names, key=lambda one: (names[one], one)):
+            found += await self._rooms.versions.list(identifier, VersionQuery(viewer=principal))
+        return found
+
+    async def _own(self, principal: Principal, name: str) -> Model:
+        model = await self._rooms.directory.model(principal, name)
+        if not access.edits_model(principal, model):
+            raise Forbidden(f"model '{name}' belongs to {model.owner_email}: only its owner loads and unloads it")
+        return model
+
+    async def _loadable(self, model: Model, name: str) -> str:
+        """The highest version that is active, else the highest that may become so."""
+        if model.active_versions:
+            return model.active_versions[-1]
+        versions = await self._rooms.versions.list(model.identifier, VersionQuery())
+        for version in sorted(versions, key=lambda one: version_order(one.key.version), reverse=True):
+            if version.status in (VersionStatus.INACTIVE, VersionStatus.PARTIAL) and not missing_steps(version):
+                return version.key.version
+        raise Invalid(f"load failed for model '{name}': none of its versions has passed its tests")
+
+    def _entry(self, name: str, version: Version) -> IndexEntry:
+        state, reason = state_of(version, self._rooms.fleet.status(version.key))
+        entry = IndexEntry(name, version.key.version, state)
+        if reason:
+            entry.reason = reason
+        return entry
+
+
+def state_of(version: Version, status: EngineStatus) -> tuple[str, str]:
+    """State and reason, in Triton's words."""
+    if metadata.is_ready(version, status):
+        return "READY", ""
+    if version.active:
+        return "UNAVAILABLE", status.last_error
+    if status.spinning_down:
+        return "UNLOADING", ""
+    if version.status is VersionStatus.INACTIVE:
+        return "UNAVAILABLE", "unloaded"
+    if version.load.state in (StepState.WAITING, StepState.RUNNING):
+        return "LOADING", ""
+    return "UNAVAILABLE", version.load.error or f"it is {version.status}"
+
+
+def _check_repository(call: Raw) -> None:
+    if "repository" in call.params:
+        raise Unsupported("'repository_name' specification is not supported")
+
+
+def _wants_ready(raw: bytes) -> bool:
+    """An empty body is what tritonclient sends."""
+    if not raw.strip():
+        return False
+    ready = sentences.decode(raw, dict[str, object]).get("ready", False)
+    if not isinstance(ready, bool):
+        raise Invalid("Invalid value for 'ready': expected a boolean")
+    return ready
+
+
+def _parameters(raw: bytes) -> dict[str, object]:
+    return sentences.decode(raw, RepositoryRequest).parameters if raw.strip() else {}

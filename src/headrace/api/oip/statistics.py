@@ -1,0 +1,40 @@
+"""Statistics since the start, in Triton's form (contracts/oip.md, A16). Pure."""
+
+from headrace.api.oip.shapes import BatchStatistics, Duration, InferStatistics, ModelStatistics
+from headrace.inference.counts import Batch, Counts, Span
+
+
+def model(name: str, version: str, counts: Counts) -> ModelStatistics:
+    return ModelStatistics(
+        name=name,
+        version=version,
+        last_inference=counts.last,
+        inference_count=counts.rows,
+        execution_count=counts.calls,
+        inference_stats=InferStatistics(
+            success=_span(counts.success),
+            fail=_span(counts.fail),
+            queue=_span(counts.queue),
+            compute_input=_span(counts.compute_input),
+            compute_infer=_span(counts.compute_infer),
+            compute_output=_span(counts.compute_output),
+            cache_hit=Duration(),
+            cache_miss=Duration(),
+        ),
+        response_stats={},
+        batch_stats=[_batch(size, batch) for size, batch in sorted(counts.batches.items())],
+        memory_usage=[],
+    )
+
+
+def _span(span: Span) -> Duration:
+    return Duration(span.count, span.ns)
+
+
+def _batch(size: int, batch: Batch) -> BatchStatistics:
+    return BatchStatistics(
+        batch_size=size,
+        compute_input=Duration(batch.count, batch.input_ns),
+        compute_infer=Duration(batch.count, batch.infer_ns),
+        compute_output=Duration(batch.count, batch.output_ns),
+    )
