@@ -1,0 +1,130 @@
+"""`headrace deploy`: a model folder becomes an active version."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+
+from headrace.cli import model_folder, resolve
+from headrace.cli.api_client import Api
+from headrace.cli.command import ServerCommand, Session, session_of
+from headrace.cli.deployment_steps import Deployed, Deployment, Wishes
+from headrace.cli.failure import ExitCode, Failure
+from headrace.cli.model_folder import ModelFolder
+from headrace.cli.output import facts, program
+from headrace.cli.shapes import ModelRow
+from headrace.cli.ticks import Ticks
+
+app = typer.Typer(add_completion=False)
+
+FIRST_VERSION = "1.0.0"
+SEMANTIC = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:[-+].*)?")
+TITLES = 24  # characters of the widest title of a step
+
+
+@app.command(cls=ServerCommand)
+def deploy(  # noqa: PLR0913 - one parameter for each option of the command
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A folder with model.yaml, model.py, requirements.txt.")],
+    name: Annotated[str | None, typer.Option(help="The model's name; else model.yaml's, else the folder's.")] = None,
+    version: Annotated[str | None, typer.Option(help="Like 1.2.0; else the next free one.")] = None,
+    model: Annotated[str | None, typer.Option(help="Add a version to this model; else the one with that name.")] = None,
+    test_input: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", metavar="[INPUT=]FILE", help="Test file; else the ones in test_input/. May be repeated."
+        ),
+    ] = None,
+    minimum: Annotated[int | None, typer.Option(min=0, help="Engines that always run.")] = None,
+    maximum: Annotated[int | None, typer.Option(min=1, help="Engines that may run at once.")] = None,
+    on_server: Annotated[
+        bool,
+        typer.Option("--on-server", help="The folder is on the server, in one of images.folders: do not upload it."),
+    ] = False,
+) -> None:
+    """Deploy a model folder: upload, tests, description, activation, in the seventeen documented steps.
+
+    Example: headrace deploy ./my-model --version 1.2.0 --input image=photo.jpg --maximum 2
+    """
+    session = session_of(ctx)
+    found = model_folder.read(folder)
+    row = existing(session.api, name or found.name, model)
+    wishes = Wishes(
+        name=name or (row.name if row and model else found.name),
+        version=choose_version(version, found, row),
+        test_files=found.test_files() | _test_files(test_input or [], found),
+        minimum=minimum,
+        maximum=maximum,
+        on_server=on_server,
+    )
+    deployed = go(session, found, wishes, row)
+    session.output.show(
+        {
+            "modelId": deployed.model_id,
+            "version": deployed.version,
+            "name": wishes.name,
+            "url": deployed.url,
+            "testStatus": deployed.test_status,
+        },
+        lambda: _summary(wishes, deployed),
+    )
+    files = [f"--file {shlex.quote(f'{key}={path}')}" for key, path in wishes.test_files.items()]
+    session.output.say(f"try: {program()} jobs submit {deployed.model_id} {' '.join(files)} --wait")
+
+
+def _summary(wishes: Wishes, deployed: Deployed) -> RenderableType:
+    return facts(
+        (("model", deployed.model_id), ("version", deployed.version), ("name", wishes.name), ("url", deployed.url))
+    )
+
+
+def go(session: Session, folder: ModelFolder, wishes: Wishes, row: ModelRow | None) -> Deployed:
+    return Deployment(session.api, folder, wishes, row.model_id if row else "").go(Ticks(session.output, TITLES))
+
+
+def existing(api: Api, name: str, wanted: str | None) -> ModelRow | None:
+    """The model that gets a new version: the one asked for, else the one with exactly this name, else none."""
+    if wanted:
+        return resolve.model(api, wanted)
+    same = [row for row in resolve.named(api, name) if row.name == name]
+    if len(same) > 1:
+        raise Failure(
+            f"there are {len(same)} models called {name!r}",
+            ExitCode.USAGE,
+            cure=f"choose one with --model {same[0].model_id}, or give another --name",
+        )
+    return same[0] if same else None
+
+
+def choose_version(wanted: str | None, folder: ModelFolder, row: ModelRow | None) -> str:
+    """The one asked for; else model.yaml's, if it is free; else the next after the newest."""
+    taken = set(row.versions) if row else set()
+    if wanted:
+        if wanted in taken:
+            raise Failure(f"version {wanted} exists already: give another --version", ExitCode.USAGE)
+        return wanted
+    first = folder.version or FIRST_VERSION
+    if first not in taken:
+        return first
+    newest = max(tuple(int(part) for part in found.groups()) for text in taken if (found := SEMANTIC.fullmatch(text)))
+    return f"{newest[0]}.{newest[1]}.{newest[2] + 1}"
+
+
+def _test_files(given: list[str], folder: ModelFolder) -> dict[str, Path]:
+    names = [one["name"] for one in folder.inputs()]
+    files = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals:
+            if len(names) != 1:
+                raise Failure(
+                    f"--input {text}: say for which input, like {(names or ['input'])[0]}={text}", ExitCode.USAGE
+                )
+            name, path = names[0], text
+        if not Path(path).is_file():
+            raise Failure(f"{path} is not a file", ExitCode.USAGE)
+        files[name] = Path(path)
+    return files

@@ -1,0 +1,250 @@
+"""The seventeen documented steps of a deployment (contract B.1), each one a request or two to the server."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from headrace.cli.api_client import Api, decode, segment
+from headrace.cli.failure import ExitCode, Failure
+from headrace.cli.model_folder import ModelFolder, pack, size_of
+from headrace.cli.output import size
+from headrace.cli.shapes import Hardware, ModelRow, Progress, VersionDetails
+from headrace.cli.ticks import Note, Ticks
+
+FIRST_LOOK, LONGEST_LOOK = 0.02, 0.5  # seconds between two looks at a long step
+IMAGE_LIMIT = 3600.0  # seconds for unpacking and making the environment
+RUN_SLACK = 120.0  # seconds that a test may take beyond the model's own timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line says; it wins over model.yaml."""
+
+    name: str
+    version: str
+    test_files: dict[str, Path]  # by model input
+    minimum: int | None = None
+    maximum: int | None = None
+    on_server: bool = False  # the folder is on the server: name its path instead of packing it
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    model_id: str
+    version: str
+    url: str
+    test_status: str
+
+
+class Deployment:
+    """`model_id` is that of a model which gets a new version, or "" for a new model."""
+
+    def __init__(self, api: Api, folder: ModelFolder, wishes: Wishes, model_id: str) -> None:
+        self._api, self._folder, self._wishes, self._model = api, folder, wishes, model_id
+        self._timeout = folder.timeout()
+        self._test_status = ""
+
+    def steps(self) -> list[tuple[str, Callable[[Note], None]]]:
+        return [
+            ("create the model", self._create),
+            ("name and summary", self._describe),
+            ("container image", self._image),
+            ("requirements", self._requirement),
+            ("timeouts", self._timeouts),
+            ("metrics", self._metrics),
+            ("test: load the model", self._load),
+            ("inputs", self._inputs),
+            ("outputs", self._outputs),
+            ("test file", self._test_file),
+            ("test: run the model", self._run),
+            ("description", self._long_description),
+            ("release notes", self._release_notes),
+            ("transparency and bias", self._transparency),
+            ("tags", self._tags),
+            ("picture", self._picture),
+            ("deploy", self._activate),
+        ]
+
+    def go(self, ticks: Ticks) -> Deployed:
+        for number, (title, step) in enumerate(self.steps(), 1):
+            with ticks.step(str(number), title) as note:
+                step(note)
+        url = f"{self._api.target.url}/models/{self._model}/{self._wishes.version}"
+        return Deployed(self._model, self._wishes.version, url, self._test_status)
+
+    @property
+    def _path(self) -> str:
+        return f"models/{self._model}/versions/{segment(self._wishes.version)}"
+
+    def _create(self, note: Note) -> None:
+        if self._model:
+            self._api.post(f"models/{self._model}/versions", {"version": self._wishes.version})
+            note.end = f"{self._model}, a new version {self._wishes.version}"
+            return
+        made = self._api.post("models", {"name": self._wishes.name, "version": self._wishes.version})
+        self._model = decode(made, ModelRow).identifier
+        note.end = f"{self._model} version {self._wishes.version}"
+
+    def _describe(self, note: Note) -> None:
+        self._patch_model({"name": self._wishes.name, "description": self._folder.description("summary")})
+        note.end = self._wishes.name
+
+    def _image(self, note: Note) -> None:
+        if self._wishes.on_server:
+            self._api.post(f"{self._path}/container-image", {"folder": str(self._folder.path.absolute())})
+        else:
+            with tempfile.TemporaryFile() as archive:
+                files = pack(self._folder, archive)
+                note.end = f"{files} files, {size(archive.tell())} packed"
+                note.at(0, "sending")
+                self._send_archive(archive)
+        self._wait("container-image", note, IMAGE_LIMIT)
+
+    def _send_archive(self, archive: IO[bytes]) -> None:
+        archive.seek(0)
+        name = f"{self._folder.path.resolve().name}.tar.gz"
+        self._api.upload(f"{self._path}/container-image", "file", archive, name)
+
+    def _requirement(self, note: Note) -> None:
+        offers = self._api.read(list[Hardware], "models/requirements/account")
+        chosen = smallest(offers, *self._folder.needs())
+        self._patch({"requirement": {"requirementId": chosen.requirement_id}})
+        note.end = f"{chosen.cpu_amount} processor, {chosen.memory_amount} memory"
+
+    def _timeouts(self, note: Note) -> None:
+        if self._timeout:
+            self._patch({"timeout": self._timeout})
+        now = self._api.read(VersionDetails, self._path).timeout
+        self._timeout = {"status": now.status, "run": now.run}
+        note.end = f"load {now.status / 1000:g} s, one input {now.run / 1000:g} s"
+
+    def _metrics(self, note: Note) -> None:
+        metrics = self._folder.metrics()
+        self._patch({"statistics": metrics})
+        note.end = ", ".join(f"{one['label']} {one['value']}" for one in metrics) or "none"
+
+    def _load(self, _note: Note) -> None:
+        self._api.post(f"{self._path}/load-process", deadline=self._timeout["status"] / 1000 + RUN_SLACK)
+
+    def _inputs(self, note: Note) -> None:
+        note.end = self._files("inputs", self._folder.inputs())
+
+    def _outputs(self, note: Note) -> None:
+        note.end = self._files("outputs", self._folder.outputs())
+
+    def _files(self, kind: str, files: list[dict[str, Any]]) -> str:
+        """An empty list would erase what the server knows from the folder itself."""
+        if files:
+            self._patch({kind: files})
+        return ", ".join(one["name"] for one in files)
+
+    def _test_file(self, note: Note) -> None:
+        known = [one.name for one in self._api.read(VersionDetails, self._path).inputs]
+        if missing := [name for name in known if name not in self._wishes.test_files]:
+            raise Failure(
+                f"there is no test file for the input {missing[0]}",
+                cure=f"put it in the folder as test_input/{missing[0]}, or give --input {missing[0]}=FILE",
+            )
+        for name, path in self._wishes.test_files.items():
+            with path.open("rb") as file:
+                self._api.upload(f"{self._path}/testInput", "file", file, path.name, {"name": name})
+        note.end = ", ".join(path.name for path in self._wishes.test_files.values())
+
+    def _run(self, note: Note) -> None:
+        self._api.post(f"{self._path}/run-process")
+        over = self._wait("run-process", note, sum(self._timeout.values()) / 1000 + RUN_SLACK)
+        result = over.result
+        self._test_status = result.status if result else ""
+        if result is not None and result.status == "FAILED":
+            raise Failure(f"the model failed on the test file: {result.error}")
+        note.end = f"one input in {result.elapsed_time} ms" if result else ""
+
+    def _long_description(self, _note: Note) -> None:
+        self._patch({"longDescription": self._folder.description("details")})
+
+    def _release_notes(self, note: Note) -> None:
+        notes = self._folder.text("releaseNotes")
+        self._patch({"versionHistory": notes})
+        note.end = notes.splitlines()[0] if notes else "none"
+
+    def _transparency(self, _note: Note) -> None:
+        described = self._folder.description
+        self._patch({"technicalDetails": described("technical"), "performanceSummary": described("performance")})
+
+    def _tags(self, note: Note) -> None:
+        if self._folder.tags:
+            self._patch_model({"tags": self._folder.tags})
+        note.end = ", ".join(self._folder.tags) or "none"
+
+    def _picture(self, note: Note) -> None:
+        picture = self._folder.picture()
+        if picture is None:
+            note.end = "none"
+            return
+        with picture.open("rb") as file:
+            query = {"description": self._wishes.name}
+            self._api.upload(f"models/{self._model}/image", "file", file, picture.name, query)
+        note.end = picture.name
+
+    def _activate(self, note: Note) -> None:
+        minimum, maximum = self._wishes.minimum, self._wishes.maximum
+        if minimum is not None or maximum is not None:
+            low = minimum or 0
+            engines = {"minimumParallelCapacity": low, "maximumParallelCapacity": maximum or max(low, 1)}
+            self._patch({"processing": engines})
+        self._patch({"status": "active"})
+        note.end = "active"
+
+    def _patch(self, body: dict[str, Any]) -> None:
+        self._api.patch(self._path, body, deadline=300.0)
+
+    def _patch_model(self, body: dict[str, Any]) -> None:
+        self._api.patch(f"models/{self._model}", body)
+
+    def _wait(self, step: str, note: Note, limit: float) -> Progress:
+        end, pause = time.monotonic() + limit, FIRST_LOOK
+        while True:
+            progress = self._api.read(Progress, f"{self._path}/{step}")
+            note.at(progress.percentage, progress.step_name)
+            if progress.percentage >= 100:  # noqa: PLR2004 - per cent
+                return progress
+            if time.monotonic() > end:
+                raise Failure(f"{step} is still at {progress.percentage} % after {limit:.0f} s", ExitCode.TIMEOUT)
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_LOOK)
+
+
+def smallest(offers: list[Hardware], processors: float, memory: int, gpus: int) -> Hardware:
+    """The first offer that is enough when they are sorted by size. Raises Failure when none is."""
+    fitting = [
+        offer
+        for offer in offers
+        if offer.status == "ACTIVE"
+        and offer.requirement_id != ARM
+        and offer.gpu_units >= gpus
+        and cpu_of(offer) >= processors
+        and memory_of(offer) >= memory
+    ]
+    if not fitting:
+        raise Failure(
+            f"no hardware here has {processors:g} processors, {size(memory)} of memory and {gpus} GPUs",
+            cure="lower `resources` in model.yaml; GET /api/models/requirements/account lists what there is",
+        )
+    if not processors and not memory and not gpus:  # nothing is asked for: the usual one
+        return next((offer for offer in fitting if offer.requirement_id == 1), fitting[0])
+    return min(fitting, key=lambda offer: (offer.gpu_units, cpu_of(offer), memory_of(offer)))
+
+
+ARM = -99  # another architecture: only when asked for by name
+
+
+def cpu_of(offer: Hardware) -> float:
+    amount = offer.cpu_amount
+    return float(amount[:-1]) / 1000 if amount.endswith("m") else float(amount or 0)
+
+
+def memory_of(offer: Hardware) -> int:
+    return size_of(offer.memory_amount, "memoryAmount")

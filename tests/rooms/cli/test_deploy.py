@@ -1,0 +1,208 @@
+"""deploy: the seventeen steps in order, versions, and failures that say what to do."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from headrace.cli import model_folder
+from headrace.cli.deploy import choose_version
+from headrace.cli.deployment_steps import smallest
+from headrace.cli.failure import Failure
+from headrace.cli.model_folder import ModelFolder, size_of, time_of
+from headrace.cli.shapes import Hardware, ModelRow
+
+
+def test_the_seventeen_steps_are_sent_in_the_documented_order(headrace, folder, server):
+    ended = headrace("deploy", str(folder))
+
+    assert 0 == ended.code, ended.err
+    version = "/api/models/model00001/versions/1.0.0"
+    wrote = [(method, path) for method, path, _ in server.requests if method != "GET"]
+    assert [
+        ("POST", "/api/models"),
+        ("PATCH", "/api/models/model00001"),
+        ("POST", f"{version}/container-image"),
+        ("PATCH", version),  # requirements
+        ("PATCH", version),  # timeouts
+        ("PATCH", version),  # metrics
+        ("POST", f"{version}/load-process"),
+        ("PATCH", version),  # inputs
+        ("PATCH", version),  # outputs
+        ("POST", f"{version}/testInput"),
+        ("POST", f"{version}/run-process"),
+        ("PATCH", version),  # description
+        ("PATCH", version),  # release notes
+        ("PATCH", version),  # transparency and bias
+        ("PATCH", "/api/models/model00001"),
+        ("PATCH", version),
+    ] == wrote  # no picture in this folder
+    assert 17 == ended.err.count("✓")
+    assert "model00001" in ended.out
+
+
+def test_the_version_gets_what_model_yaml_says(headrace, folder, server):
+    headrace("deploy", str(folder), "--minimum", "1", "--maximum", "3", "-q")
+
+    version = server.versions["model00001", "1.0.0"]
+    assert {"requirementId": 3} == version["requirement"]  # 2 GB are asked for
+    assert {"status": 20_000, "run": 500} == version["timeout"]
+    assert {"minimumParallelCapacity": 1, "maximumParallelCapacity": 3} == version["processing"]
+    assert ["input.txt", 1_000_000] == [version["inputs"][0]["name"], version["inputs"][0]["maximumSize"]]
+    assert 1 << 20 == version["outputs"][0]["maximumSize"]
+    assert "First." == version["versionHistory"]
+    assert b"hello" == server.files["/api/models/model00001/versions/1.0.0/testInput"]
+
+
+def test_a_second_deployment_adds_the_next_version(headrace, folder, server):
+    headrace("deploy", str(folder), "-q")
+    second = headrace("deploy", str(folder), "-q", "--json")
+
+    assert {"modelId": "model00001", "version": "1.0.1"}.items() <= second.json().items()
+    assert ["1.0.0", "1.0.1"] == server.models["model00001"]["versions"]
+
+
+def test_a_version_that_exists_is_refused_before_anything_is_sent(headrace, folder):
+    headrace("deploy", str(folder), "-q")
+    ended = headrace("deploy", str(folder), "--version", "1.0.0")
+
+    assert 2 == ended.code
+    assert "version 1.0.0 exists already" in ended.err
+
+
+def test_a_folder_on_the_server_is_named_and_not_uploaded(headrace, folder, server):
+    headrace("deploy", str(folder), "--on-server", "-q")
+
+    path = "/api/models/model00001/versions/1.0.0/container-image"
+    assert ("POST", path, {"folder": str(folder)}) in server.requests
+    assert path not in server.files
+
+
+def test_the_step_that_fails_gets_a_cross_and_the_sentence(headrace, folder, server):
+    server.image_fault = "model.yaml: inputs should be a mapping"
+    ended = headrace("deploy", str(folder))
+
+    assert 1 == ended.code
+    assert "✗  3  container image" in ended.err
+    assert "inputs should be a mapping" in ended.err
+
+
+def test_a_failed_run_test_fails_the_deployment(headrace, folder, server):
+    server.run_fault = "KeyError: 'image'"
+    ended = headrace("deploy", str(folder))
+
+    assert 1 == ended.code
+    assert "the model failed on the test file: KeyError: 'image'" in ended.err
+
+
+def test_a_missing_test_file_is_asked_for(headrace, folder):
+    (folder / "test_input" / "input.txt").unlink()
+    ended = headrace("deploy", str(folder))
+
+    assert 1 == ended.code
+    assert "give --input input.txt=FILE" in ended.err
+
+
+def test_a_test_file_of_the_command_line_wins(headrace, folder, server, tmp_path):
+    (tmp_path / "other.txt").write_text("other")
+    headrace("deploy", str(folder), "--input", str(tmp_path / "other.txt"), "-q")
+
+    assert b"other" == server.files["/api/models/model00001/versions/1.0.0/testInput"]
+
+
+def test_a_folder_without_a_model_is_a_usage_error(headrace, tmp_path):
+    ended = headrace("deploy", str(tmp_path))
+
+    assert 2 == ended.code
+    assert "neither model.yaml nor model.py" in ended.err
+
+
+def test_an_archive_has_the_files_and_no_caches_and_is_the_same_twice(folder):
+    for cache in ("__pycache__", ".git"):
+        (folder / cache).mkdir()
+        (folder / cache / "x.pyc").write_bytes(b"x")
+    found, first, second = model_folder.read(folder), io.BytesIO(), io.BytesIO()
+
+    assert 3 == model_folder.pack(found, first)
+    model_folder.pack(found, second)
+    assert first.getvalue() == second.getvalue()
+    first.seek(0)
+    with tarfile.open(fileobj=first) as archive:
+        assert ["model.py", "model.yaml", "test_input/input.txt"] == archive.getnames()
+
+
+def test_a_link_in_the_folder_is_refused(folder):
+    (folder / "passwords").symlink_to("/etc/passwd")
+    with pytest.raises(Failure, match="is a link"):
+        model_folder.pack(model_folder.read(folder), io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"), [("20s", 20_000), ("500ms", 500), ("2m", 120_000), ("1.5", 1500), (3, 3000)]
+)
+def test_times(text, milliseconds):
+    assert milliseconds == time_of(text, "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("512M", 512_000_000), ("1Gi", 1 << 30), (7, 7), ("1.5K", 1500), (None, 0)]
+)
+def test_sizes(text, count):
+    assert count == size_of(text, "x")
+
+
+def test_a_wrong_size_says_its_key():
+    with pytest.raises(Failure, match=r"inputs\.image\.maxSize is 'lots'"):
+        size_of("lots", "inputs.image.maxSize")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("resources: 5", "resources should hold keys and values"),
+        ("resources: {cpu: many}", "resources.cpu is 'many'"),
+        ("resources: {cpu: {count: many}}", "resources.cpu is 'many'"),
+        ("resources: {memory: lots}", "resources.memory is 'lots'"),
+        ("tags: Image", "tags should hold a list"),
+        ("inputs: [a]", "inputs should hold keys and values"),
+        ("timeout: {run: soon}", "timeout.run is 'soon'"),
+        ("{", "is not YAML"),
+        ("- a", "should hold keys and values"),
+    ],
+)
+def test_mistakes_in_model_yaml_are_told_by_their_key(headrace, folder, line, sentence):
+    (folder / "model.yaml").write_text(line)
+    ended = headrace("deploy", str(folder))
+
+    assert 2 == ended.code
+    assert sentence in ended.err
+
+
+@pytest.mark.parametrize(
+    "resources", [{"memory": "512M", "cpu": "500m"}, {"memory": {"size": "512M"}, "cpu": {"count": 0.5}}]
+)
+def test_both_ways_to_write_resources_mean_the_same(resources):
+    assert (0.5, 512_000_000, 0) == ModelFolder(Path(), {"resources": resources}).needs()
+
+
+def test_the_next_version_follows_the_newest_one():
+    folder = ModelFolder(Path(), {"version": "1.0.0"})
+    row = ModelRow(versions=["1.0.0", "1.2.9", "1.2.10"])
+
+    assert "1.0.0" == choose_version(None, folder, None)
+    assert "1.2.11" == choose_version(None, folder, row)
+
+
+def test_the_smallest_hardware_that_is_enough_is_chosen():
+    small, usual, large = (
+        Hardware(requirement_id=2, cpu_amount="500m", memory_amount="0.5G"),
+        Hardware(requirement_id=1, cpu_amount="1000m", memory_amount="1G"),
+        Hardware(requirement_id=3, cpu_amount="2000m", memory_amount="4G"),
+    )
+
+    assert small is smallest([usual, small, large], 0.5, 512 * 10**6 - 12 * 10**6, 0)
+    assert large is smallest([usual, small, large], 1, 2 * 10**9, 0)
+    assert usual is smallest([small, usual, large], 0, 0, 0)
+    with pytest.raises(Failure, match="no hardware here has"):
+        smallest([usual, small, large], 64, 0, 0)
