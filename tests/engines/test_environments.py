@@ -1,0 +1,208 @@
+"""Environments made by the real uv, from wheels that the tests make themselves: no package index is asked."""
+
+import asyncio
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+from engines.wheels import make_wheel
+
+from headrace.domain.errors import Invalid, Unsupported
+from headrace.runners.environments import Environments
+from headrace.runners.uv import Uv
+from headrace.settings import RunnerSettings
+
+
+@pytest.fixture(autouse=True)
+def _no_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+
+
+@pytest.fixture(scope="session")
+def uv(tmp_path_factory) -> str:
+    """The uv of this machine; where there is none, what the product itself does: it is fetched, once."""
+    try:
+        return asyncio.run(Uv("", tmp_path_factory.mktemp("tools")).path())
+    except Unsupported:
+        if os.environ.get("HEADRACE_TEST_ALL") == "1":
+            pytest.fail("pip install uv")
+        pytest.skip("pip install uv")
+
+
+@pytest.fixture
+def environments(tmp_path, uv) -> Environments:
+    return Environments(tmp_path / "data", RunnerSettings(uv=uv))
+
+
+def model(tmp_path: Path, **files: str) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("_", ".", 1)).write_text(text)
+    return folder
+
+
+def said(python: Path, program: str) -> str:
+    return subprocess.run([python, "-I", "-c", program], capture_output=True, check=True, text=True).stdout.strip()
+
+
+def nothing(_: int) -> None:
+    return
+
+
+async def test_without_needs_there_is_a_bare_environment_and_no_uv_is_asked(tmp_path) -> None:
+    environments = Environments(tmp_path / "data", RunnerSettings(uv="/not/there"))
+
+    python = await environments.prepare(model(tmp_path), nothing)
+
+    assert str(python.parent.parent) == said(python, "import sys; print(sys.prefix)")
+    assert tmp_path / "data" / "environments" == python.parent.parent.parent
+
+
+async def test_packages_are_installed_and_compiled(tmp_path, environments) -> None:
+    folder = model(tmp_path, requirements_txt="# ours\nalpha>=1.0 \\\n    # more\nbeta ; python_version > '3'\n")
+    make_wheel(folder / "wheels", "alpha")
+    make_wheel(folder / "wheels", "beta")
+    told: list[int] = []
+
+    python = await environments.prepare(folder, told.append)
+
+    assert "alpha 1.0 beta 1.0" == said(python, "import alpha, beta; print(alpha.VALUE, beta.VALUE)")
+    assert 1 == len(list(python.parent.parent.glob("lib/*/site-packages/__pycache__/alpha*.pyc")))
+    assert sorted(told) == told
+    assert [10, 30, 70, 80, 95, 100] == told
+
+
+async def test_the_same_needs_share_one_environment(tmp_path, environments) -> None:
+    folder = model(tmp_path, requirements_txt="alpha")
+    make_wheel(folder / "wheels", "alpha")
+
+    async with asyncio.TaskGroup() as group:
+        made = [group.create_task(environments.prepare(folder, nothing)) for _ in range(4)]
+
+    assert 1 == len({task.result() for task in made})
+    assert 1 == len(list((tmp_path / "data" / "environments").iterdir()))
+
+
+async def test_a_package_runs_nothing_while_it_is_installed(tmp_path, environments) -> None:
+    folder = model(tmp_path, requirements_txt="gamma")
+    trace = tmp_path / "trace"
+    make_wheel(
+        folder / "wheels", "gamma", files={"gamma.pth": f"import pathlib; pathlib.Path({str(trace)!r}).touch()\n"}
+    )
+
+    await environments.prepare(folder, nothing)
+
+    assert not trace.exists()
+
+
+LOCK = 'lock-version = "1.0"\ncreated-by = "test"\n[[packages]]\nname = "alpha"\nversion = "1.0"\n'
+
+
+async def test_a_lock_is_taken(tmp_path, environments) -> None:
+    folder = model(tmp_path)
+    wheel = make_wheel(folder / "wheels", "alpha").name
+    (folder / "pylock.toml").write_text(
+        f'{LOCK}wheels = [{{ name = "{wheel}", path = "wheels/{wheel}", hashes = {{}} }}]'
+    )
+
+    assert "alpha 1.0" == said(await environments.prepare(folder, nothing), "import alpha; print(alpha.VALUE)")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'vcs = { type = "git", url = "https://somewhere/" }',
+        'directory = { path = "/root" }',
+        'archive = { url = "https://somewhere/a.zip" }',
+        'wheels = [{ name = "a.whl", path = "/root/a.whl", hashes = {} }]',
+        'wheels = [{ name = "a.whl", path = "../a.whl", hashes = {} }]',
+        'wheels = [{ name = "a.whl", url = "file:///root/a.whl", hashes = {} }]',
+        "wheels = 3\n[",
+    ],
+)
+async def test_a_lock_leads_nowhere_else(tmp_path, source: str) -> None:
+    environments = Environments(tmp_path / "data", RunnerSettings(uv="/not/there"))
+
+    with pytest.raises(Invalid, match="pylock"):
+        await environments.prepare(model(tmp_path, pylock_toml=LOCK + source), nothing)
+
+
+async def test_a_lock_of_uv_is_taken(tmp_path, uv, environments, monkeypatch) -> None:
+    folder = model(tmp_path, pyproject_toml='[project]\nname = "m"\nversion = "1"\ndependencies = ["alpha"]\n')
+    make_wheel(folder / "wheels", "alpha")
+    monkeypatch.setenv("UV_FIND_LINKS", str(folder / "wheels"))
+    await asyncio.to_thread(subprocess.run, [uv, "lock", "-q"], cwd=folder, check=True)
+    monkeypatch.delenv("UV_FIND_LINKS")
+
+    assert "alpha 1.0" == said(await environments.prepare(folder, nothing), "import alpha; print(alpha.VALUE)")
+
+
+@pytest.mark.parametrize(
+    "source", ['{ git = "https://somewhere/" }', '{ directory = "/root" }', '{ editable = "../x" }']
+)
+async def test_a_lock_of_uv_leads_nowhere_else(tmp_path, source: str) -> None:
+    environments = Environments(tmp_path / "data", RunnerSettings(uv="/not/there"))
+    lock = f'version = 1\n[[package]]\nname = "alpha"\nversion = "1.0"\nsource = {source}\n'
+
+    with pytest.raises(Invalid, match="not from an index"):
+        await environments.prepare(model(tmp_path, pyproject_toml="", uv_lock=lock), nothing)
+
+
+async def test_a_package_that_is_not_there(tmp_path, environments) -> None:
+    with pytest.raises(Invalid, match=r"cannot be made.*not-to-be-found"):
+        await environments.prepare(model(tmp_path, requirements_txt="not-to-be-found==1"), nothing)
+
+    assert [] == list((tmp_path / "data" / "environments").iterdir())
+
+
+async def test_a_package_that_would_have_to_be_built(tmp_path, environments) -> None:
+    folder = model(tmp_path, requirements_txt="delta")
+    (folder / "wheels").mkdir()
+    source = tmp_path / "delta-1.0"
+    source.mkdir()
+    trace = tmp_path / "trace"
+    (source / "setup.py").write_text(f"open({str(trace)!r}, 'w')")
+    (source / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: delta\nVersion: 1.0\n")
+    with tarfile.open(folder / "wheels" / "delta-1.0.tar.gz", "w:gz") as archive:
+        archive.add(source, "delta-1.0")
+
+    with pytest.raises(Invalid, match="wheels"):
+        await environments.prepare(folder, nothing)
+
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("--index-url https://somewhere/", "line 2: '--index-url https://somewhere/' is an option"),
+        ("-r /etc/passwd", "is an option"),
+        ("-e .", "is an option"),
+        ("git+https://somewhere/thing", "is not a package"),
+        ("https://somewhere/thing.whl", "is not a package"),
+        ("thing @ https://somewhere/thing.whl", "is not a package"),
+        ("thing @ file:///root/thing.whl", "is not a package"),
+        ("thing @ /root/thing.whl", "names an address"),
+        ("/root/thing.whl", "is not a package"),
+        ("../thing", "is not a package"),
+        ("inside/thing.whl", "names a path"),
+        ("file:thing", "is not a package"),
+    ],
+)
+async def test_a_requirement_leads_nowhere_else(tmp_path, line: str, says: str) -> None:
+    environments = Environments(tmp_path / "data", RunnerSettings(uv="/not/there"))
+
+    with pytest.raises(Invalid) as refused:
+        await environments.prepare(model(tmp_path, requirements_txt=f"numpy==2.1.0\n{line}\n"), nothing)
+
+    assert says in refused.value.message
+
+
+async def test_an_unknown_uv_is_told(tmp_path) -> None:
+    environments = Environments(tmp_path / "data", RunnerSettings(uv="/not/there"))
+
+    with pytest.raises(Unsupported, match=r"runners\.uv is '/not/there'"):
+        await environments.prepare(model(tmp_path, requirements_txt="alpha"), nothing)

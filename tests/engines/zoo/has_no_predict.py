@@ -1,0 +1,5 @@
+"""Has a class that cannot answer."""
+
+
+class Model:
+    pass

@@ -1,0 +1,6 @@
+"""Recurses without end."""
+
+
+class Model:
+    def predict(self, inputs):
+        return self.predict(inputs) if inputs["input.txt"] == b"bad" else {"results.json": {"fine": True}}
