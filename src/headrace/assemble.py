@@ -1,6 +1,6 @@
 """The only place that knows all rooms: settings → storage → rooms → doors, as one object graph."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,7 @@ from headrace.telemetry.process import process
 from headrace.telemetry.requests import Requests
 from headrace.telemetry.trace import tracer
 
-Loop = Callable[[], Awaitable[None]]
+Loop = Callable[[], Coroutine[None, None, None]]
 
 
 @dataclass(frozen=True, slots=True)

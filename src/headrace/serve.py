@@ -80,7 +80,7 @@ async def _run(house: House, server: _Doors, listeners: tuple[socket.socket, soc
     """The loops live as long as the doors are open, and longer: open requests may still need them."""
     listener, grpc_listener = listeners
     async with asyncio.TaskGroup() as group:
-        loops = [group.create_task(_loop(loop), name=loop.__qualname__) for loop in house.loops]
+        loops = [group.create_task(loop(), name=loop.__qualname__) for loop in house.loops]
         loops.append(group.create_task(_flush_keys(house)))
         logger.info("listening on %s", url)
         if not is_loopback(listener.getsockname()[0]):
@@ -91,10 +91,6 @@ async def _run(house: House, server: _Doors, listeners: tuple[socket.socket, soc
         await server.serve(sockets=[listener])
         for loop in loops:
             loop.cancel()
-
-
-async def _loop(loop: object) -> None:
-    await loop()  # type: ignore[operator]
 
 
 async def _flush_keys(house: House) -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import os
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
@@ -47,10 +46,6 @@ def read(flags: Mapping[str, str], environment: Mapping[str, str], config: Path 
         if room.name != DATA
     }
     return Settings(data=chosen.get(DATA, default_data), **rooms)
-
-
-def setting_names() -> list[str]:
-    return [name for name, _ in _kinds()]
 
 
 def environment_name(setting: str) -> str:
@@ -107,7 +102,7 @@ def _converted(given: Given, kind: Any) -> Any:
         return Path(str(given.value)).expanduser()
     value = given.value
     if typing.get_origin(kind) is tuple and isinstance(value, str):
-        value = [part for part in value.split(os.pathsep) if part]
+        value = _listed(value)
     try:
         return msgspec.convert(value, type=kind, strict=False)
     except msgspec.ValidationError as error:
@@ -115,6 +110,17 @@ def _converted(given: Given, kind: Any) -> Any:
             f"the setting {given.name} (from {given.where}) cannot be {given.value!r}: {str(error).lower()}",
             ExitCode.USAGE,
         ) from error
+
+
+def _listed(text: str) -> list[Any]:
+    """`["/a", "/b"]` as in headrace.toml, or one bare value: paths, addresses and commas need no escapes."""
+    if not text.startswith("["):
+        return [text] if text else []
+    try:
+        found: list[Any] = tomllib.loads(f"list = {text}")["list"]
+    except tomllib.TOMLDecodeError:
+        return [text]
+    return found
 
 
 def _unknown(name: str, known: typing.Iterable[str], where: str) -> str:

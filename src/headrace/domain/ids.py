@@ -43,13 +43,6 @@ def new_job_id() -> str:
     return str(uuid.uuid4())
 
 
-def is_job_id(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text.lower()
-    except ValueError:
-        return False
-
-
 def check_version(text: str) -> str:
     """Semantic versions only: a bad one in a list panics the Go SDK (contracts/modzy.md, rule 8)."""
     if len(text) > LONGEST_VERSION or not _SEMVER.fullmatch(text):

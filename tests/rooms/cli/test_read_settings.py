@@ -1,11 +1,12 @@
 """Settings: who wins, what is refused, and that every one of them can be given in every way."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from headrace.cli.failure import ExitCode, Failure
-from headrace.cli.read_settings import environment_name, read, setting_names
+from headrace.cli.read_settings import environment_name, read
 from headrace.settings import Settings
 
 DEFAULT = Path("/default")
@@ -35,7 +36,7 @@ def test_the_file_of_the_working_folder_is_read(tmp_path, monkeypatch):
 
 
 def test_truth_and_lists_can_be_written_as_text():
-    flags = {"server.metrics_open": "true", "images.folders": "/a:/b", "data": "~/x"}
+    flags = {"server.metrics_open": "true", "images.folders": '["/a", "/b"]', "data": "~/x"}
     found = read(flags, {}, None, DEFAULT)
 
     assert found.server.metrics_open
@@ -85,10 +86,29 @@ def test_a_file_that_was_named_has_to_be_there():
         read({}, {"HEADRACE_CONFIG": "/nowhere/x.toml"}, None, DEFAULT)
 
 
-def test_names_are_unmistakable():
-    names = setting_names()
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("", ()),
+        ("/a", ("/a",)),
+        ("https://example.com:8443", ("https://example.com:8443",)),
+        ('["/a", "https://example.com"]', ("/a", "https://example.com")),
+    ],
+)
+def test_lists_are_one_bare_value_or_an_array(text, values):
+    assert values == read({"server.origins": text}, {}, None, DEFAULT).server.origins
 
-    assert len(names) == len({environment_name(name) for name in names})
+
+def test_names_are_unmistakable():
+    names = {
+        environment_name(f"{room.name}.{one.name}")
+        for room in dataclasses.fields(Settings)
+        if room.name != "data"
+        for one in dataclasses.fields(room.type)
+    }
+    assert len(names) == sum(
+        len(dataclasses.fields(room.type)) for room in dataclasses.fields(Settings) if room.name != "data"
+    )
 
 
 def test_serve_refuses_a_wrong_setting_before_it_loads_the_server(plain):
