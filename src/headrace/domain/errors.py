@@ -3,7 +3,8 @@
 HeadraceError
 ├── Invalid                 the request breaks a rule; the message says which, where, and what would be right
 │   ├── TooLarge            a body, a file or an archive is over its limit
-│   └── Unsupported         we know what is meant, but this installation cannot do it
+│   ├── Unsupported         we know what is meant, but this installation cannot do it
+│   └── KeyReused           an Idempotency-Key that came with another request before
 ├── Unauthenticated         no key, an unknown key, or a key that was switched off
 ├── Forbidden               the key's roles do not allow this
 │   └── QuotaExceeded       more inputs than the quota of this window leaves
@@ -11,6 +12,7 @@ HeadraceError
 ├── Conflict                the thing is in a state that does not allow this
 ├── NotReady                a step before this one has not finished yet
 ├── Unavailable             not now: no replica became free in time, or the server is shutting down
+│   └── TooMuchWaiting      the queue is full: nothing was stored
 ├── StorageFailed           the disk is full or broken: nothing was acknowledged
 ├── ModelFailed             the model answered with an error: this is a result, not a fault of ours
 │   └── LimitReached        the model went over one of its limits (time, memory, processes, disk, size)
@@ -36,6 +38,10 @@ class TooLarge(Invalid):
 
 
 class Unsupported(Invalid):
+    pass
+
+
+class KeyReused(Invalid):
     pass
 
 
@@ -69,6 +75,10 @@ class Unavailable(HeadraceError):
     def __init__(self, message: str, *, technical: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, technical=technical)
         self.retry_after = retry_after
+
+
+class TooMuchWaiting(Unavailable):
+    pass
 
 
 class StorageFailed(HeadraceError):

@@ -1,6 +1,7 @@
 """What a version runs: where it came from, how far its import is, and how it is started once it is imported."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class ContainerImage:
     repository_namespace: str = ""
     repository_name: str = ""
     image_prefix: str = ""
+    digest: str = ""  # of the container image that this version is: another one is another version
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,38 @@ class FolderRecipe:
     entry: str  # "file.py:Class", or "format:path" for a format of images/formats
     variables: tuple[tuple[str, str], ...] = ()
     tensors: str = ""  # JSON: the tensors that model.yaml declares, "" when it declares none
+
+
+class Contract(StrEnum):
+    """How a container answers questions (contracts of the model templates)."""
+
+    MODZY_HTTP = "modzy-http"  # v1: /status, /run over a shared folder, /shutdown
+    MODZY_GRPC = "modzy-grpc"  # v2: ModzyModel with Status, Run, Shutdown
+    OIP = "oip"  # the Open Inference Protocol over HTTP
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecipe:
+    """How to start a container image: it lies in our own store under its digest."""
+
+    digest: str  # "sha256:…" of the manifest for this machine's platform
+    reference: str  # what it was called, for people: "registry:5000/ns/name:tag", or the file's name
+    contract: Contract | None = None  # None until the load test has found out by asking
+    port: int = 0  # 0: the contract's own
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """What an image says about how it wants to be started."""
+
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    user: str = ""
+    workdir: str = ""
+    ports: tuple[int, ...] = ()  # of TCP, in the order of their numbers
+    labels: tuple[tuple[str, str], ...] = ()
+    stop_signal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ class JobState(StrEnum):
     TIMEDOUT = "TIMEDOUT"
 
 
+NORMAL, HIGHEST = 10, 100  # priorities; the lowest is 1
+
 LIVE = frozenset({JobState.SUBMITTED, JobState.IN_PROGRESS})
 ENDED = frozenset({JobState.COMPLETED, JobState.CANCELED, JobState.TIMEDOUT})
 
@@ -60,6 +62,7 @@ class NewJob:
     inputs: tuple[JobInput, ...] | None
     explain: bool = False
     timeout: Millis = 0  # 0: none
+    priority: int = NORMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ class Job:
     queue_total: Millis  # sum over the inputs that have ended
     latency_total: float  # milliseconds inside the model, sum
     hours_delete_input: int
+    priority: int = NORMAL  # weight among the jobs of one user
+    dead: int = 0  # of `failed`: those that failed without an answer of the model and were not tried again
 
     @property
     def pending(self) -> int:

@@ -3,6 +3,9 @@
 A question is named bodies, passed on undecoded. How the bytes are to be understood is said by `form`, and only the
 replica's own code decodes them: a Modzy input is files by name; an Open Inference request will be one body in its
 own encoding. Many questions may be handed over at once; a replica that can batch runs them together.
+
+None of the three is ever changed. They are not frozen because that would make each of them four times as slow to make,
+and some are made for every request.
 """
 
 from collections.abc import Mapping
@@ -29,7 +32,7 @@ class Fault(StrEnum):
     UNSUPPORTED = "unsupported"  # understood, but this model cannot do it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
     """`meta` holds short facts that belong to the form, such as the length of the JSON before binary tensors."""
 
@@ -37,9 +40,10 @@ class Question:
     form: Form = Form.FILES
     explain: bool = False
     meta: Mapping[str, str] = field(default_factory=dict)
+    stream: bool = False  # it may have any number of answers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Output:
     """One named output. `media_type` is what the model said, or what its bytes are: JSON, text or neither."""
 
@@ -47,7 +51,7 @@ class Output:
     media_type: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """Outputs by name, or the reason why there are none. Times are the replica's wall clock, UTC."""
 
@@ -58,3 +62,4 @@ class Answer:
     error: str | None = None
     fault: Fault = Fault.MODEL
     meta: Mapping[str, str] = field(default_factory=dict)
+    more: bool = False  # further answers to the same question follow

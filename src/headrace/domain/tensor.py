@@ -31,3 +31,5 @@ class TensorModel:
     outputs: tuple[TensorSpec, ...] = ()
     max_batch_size: int = 0
     parameters: tuple[tuple[str, str], ...] = ()
+    streams: str = ""  # "": one answer to a request; "also": any number to those who ask for that; "only": to everybody
+    sequences: int = 0  # microseconds after which an idle sequence ends, for models that declare sequences

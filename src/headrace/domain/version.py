@@ -7,7 +7,7 @@ from enum import StrEnum
 from headrace.domain.clock import Millis
 from headrace.domain.errors import Conflict, NotReady
 from headrace.domain.ids import VersionKey
-from headrace.domain.image import ContainerImage, FolderRecipe
+from headrace.domain.image import ContainerImage, FolderRecipe, ImageRecipe
 from headrace.domain.replica import Hardware
 from headrace.domain.tensor import TensorModel
 
@@ -135,7 +135,7 @@ class Version:
     load: Step = field(default_factory=Step)
     run: Step = field(default_factory=Step)
     run_result: RunResult | None = None
-    recipe: FolderRecipe | None = None
+    recipe: FolderRecipe | ImageRecipe | None = None
     inputs: tuple[InputSpec, ...] = ()
     outputs: tuple[OutputSpec, ...] = ()
     statistics: tuple[Statistic, ...] = ()
