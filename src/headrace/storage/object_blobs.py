@@ -16,6 +16,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import ObjectStore, from_url
 
+from headrace import faults
 from headrace.domain.body import PIECE, BlobRef
 from headrace.domain.errors import NotFound, StorageFailed, TooLarge
 
@@ -33,7 +34,9 @@ class ObjectBlobs:
         path = self._scratch / secrets.token_hex(8)
         try:
             ref = await self._spool(path, pieces, at_most)
+            faults.point("objects.put.spooled")
             await obstore.put_async(self._store, ref.digest, path, chunk_size=PART, max_concurrency=4)
+            faults.point("objects.put.after")
         except (OSError, BaseError) as error:
             raise StorageFailed("the body could not be stored in the object store", technical=str(error)) from error
         finally:
@@ -75,8 +78,11 @@ class ObjectBlobs:
         except BaseError as error:
             raise StorageFailed("the object store cannot be listed", technical=str(error)) from error
 
-    async def delete(self, digest: str) -> None:
+    async def delete(self, digest: str, older_than: float = 0.0) -> None:
+        limit = datetime.now(UTC) - timedelta(seconds=older_than)
         with suppress(FileNotFoundError, NotFoundError):
+            if older_than and (await obstore.head_async(self._store, digest))["last_modified"] > limit:
+                return
             await obstore.delete_async(self._store, digest)
 
 

@@ -9,17 +9,19 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, StaticPool
 
-from headrace.domain.errors import StorageFailed
+from headrace import faults
 from headrace.storage.database import Tx
+from headrace.storage.events import Events
+from headrace.storage.mending import Writer, storage_failed
+from headrace.storage.tasks import Task, deliver
 
 T = TypeVar("T")
 
@@ -27,26 +29,20 @@ GROUP = 256  # the most transactions in one commit
 CACHE_KIB = 16 * 1024  # per connection
 
 
-@dataclass(slots=True)
-class _Task:
-    transaction: Callable[[Tx], Any]
-    loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[Any]"
-    value: Any = None
-    error: Exception | None = None
-
-
 class Sqlite:
     """A file, or ":memory:" for tests: there, readers share the writer's connection, one at a time.
 
-    A transaction function may be run twice (see `_commit_together`), so it changes nothing but the database.
+    A transaction function may be run twice (see mending.py), so it changes nothing but the database.
     """
 
+    dialect, sessions = "sqlite", True
+
     def __init__(self, path: Path | str, readers: int = 2) -> None:
+        self.events = Events()
         self._memory = str(path) == ":memory:"
         self._engine = _engine(str(path), memory=self._memory)
         self._engine.connect().close()  # a file that cannot be opened is told here; and one memory is shared by all
-        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._local = threading.local()
         self._opened: list[Connection] = []
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="reader")
@@ -57,10 +53,10 @@ class Sqlite:
     def engine(self) -> Engine:
         return self._engine
 
-    async def write(self, transaction: Callable[[Tx], T]) -> T:
+    async def write(self, transaction: Callable[[Tx], T], lane: str = "") -> T:  # noqa: ARG002 - one writer, one lane
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._tasks.put(_Task(transaction, loop, future))
+        self._tasks.put(Task(transaction, loop, future))
         return await future
 
     async def read(self, transaction: Callable[[Tx], T]) -> T:
@@ -85,17 +81,19 @@ class Sqlite:
             with connection.begin():
                 return transaction(connection)
         except OperationalError as error:
-            raise _storage_failed(error) from error
+            raise storage_failed(error) from error
 
     def _write_forever(self) -> None:
-        with self._engine.connect().execution_options(headrace_write=True) as connection:
-            while (first := self._tasks.get()) is not None:
-                group = [first, *self._more()]
-                _commit_together(connection, group)
-                _deliver(group)
+        writer = Writer(self._engine)
+        while (first := self._tasks.get()) is not None:
+            group = [first, *self._more()]
+            writer.commit(group)
+            faults.point("sqlite.commit.after")
+            deliver(group)
+        writer.close()
 
-    def _more(self) -> list[_Task]:
-        found: list[_Task] = []
+    def _more(self) -> list[Task]:
+        found: list[Task] = []
         while len(found) < GROUP - 1:
             try:
                 task = self._tasks.get_nowait()
@@ -106,62 +104,6 @@ class Sqlite:
                 break
             found.append(task)
         return found
-
-
-def _commit_together(connection: Connection, group: list[_Task]) -> None:
-    """One commit for all. A disk that is full undoes everything so far: then each is tried again by itself."""
-    try:
-        with connection.begin() as transaction:
-            for task in group:
-                _run(connection, task, alone=len(group) == 1)
-            if len(group) == 1 and group[0].error is not None:
-                transaction.rollback()
-    except DBAPIError as error:
-        if len(group) > 1:
-            for task in group:
-                _commit_together(connection, [task])
-        else:
-            group[0].error = _storage_failed(error)
-
-
-def _run(connection: Connection, task: _Task, *, alone: bool) -> None:
-    """Errors of the function are kept for its caller; those that end the whole transaction are raised."""
-    task.value = task.error = None
-    savepoint = None if alone else connection.begin_nested()
-    try:
-        task.value = task.transaction(connection)
-        if savepoint is not None:
-            savepoint.commit()
-    except OperationalError:
-        raise
-    except Exception as error:  # noqa: BLE001 - handed to the caller who asked
-        if savepoint is not None:
-            savepoint.rollback()
-        task.error = error
-
-
-def _deliver(group: list[_Task]) -> None:
-    """One wake-up for each event loop, however many callers it has in the group."""
-    for loop in {task.loop for task in group}:
-        mine = [task for task in group if task.loop is loop]
-        try:
-            loop.call_soon_threadsafe(_give, mine)
-        except RuntimeError:  # the loop was closed: nobody waits any more
-            continue
-
-
-def _give(tasks: list[_Task]) -> None:
-    for task in tasks:
-        if task.future.done():
-            continue
-        if task.error is None:
-            task.future.set_result(task.value)
-        else:
-            task.future.set_exception(task.error)
-
-
-def _storage_failed(error: DBAPIError) -> StorageFailed:
-    return StorageFailed(f"the database cannot store or read this just now: {error.orig}", technical=str(error.orig))
 
 
 def _engine(path: str, *, memory: bool) -> Engine:

@@ -96,3 +96,13 @@ def test_keep_is_inline_up_to_the_limit_and_a_blob_beyond(blobs, sizes):
         assert body == await whole(kept, blobs)
 
     asyncio.run(check())
+
+
+async def test_a_body_that_was_stored_again_meanwhile_stays(blobs):
+    ref = await blobs.put(pieces(b"again"), 10)
+    await blobs.delete(ref.digest, older_than=60.0)
+    assert b"again" == await whole(ref, blobs)
+
+    await blobs.delete(ref.digest)
+    with pytest.raises(NotFound):
+        await whole(ref, blobs)
