@@ -3,6 +3,9 @@
 import os
 
 import pytest
+from databases import debian, postgresql, scratch, storage_url
+
+__all__ = ["debian", "postgresql", "scratch", "storage_url"]  # fixtures for all tests
 
 ALL = os.environ.get("HEADRACE_TEST_ALL") == "1"
 

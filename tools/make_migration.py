@@ -3,13 +3,19 @@
 usage: python tools/make_migration.py REVISION "what changes"
 """
 
+import re
 import sys
+from pathlib import Path
 
 import sqlalchemy
 from alembic import command
+from alembic.script import Script
 
 from headrace import assemble
 from headrace.storage.migrate import configuration
+
+# storage/schema.py gives every text column of a new table this collation by itself; one that is ADDED needs it written
+COLLATED = re.compile(r"\.with_variant\(\s*sa\.(String|Text)\((length=\d+, )?collation='C'\),\s*'postgresql'\)")
 
 
 def main(revision: str, message: str) -> None:
@@ -17,7 +23,10 @@ def main(revision: str, message: str) -> None:
     with engine.connect() as connection:
         config = configuration(connection)
         command.upgrade(config, "head")
-        command.revision(config, message, autogenerate=True, rev_id=revision)
+        written = command.revision(config, message, autogenerate=True, rev_id=revision)
+    if isinstance(written, Script):
+        path = Path(written.path)
+        path.write_text(COLLATED.sub("", path.read_text()))
     print(f"wrote revision {revision} with the tables of {assemble.__name__}; set HEAD in migrations/__init__.py")
 
 

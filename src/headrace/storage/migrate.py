@@ -15,6 +15,6 @@ def configuration(connection: Connection | None = None) -> Config:
     return config
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
     """Runs inside the caller's transaction: all revisions or none."""
-    command.upgrade(configuration(connection), "head")
+    command.upgrade(configuration(connection), revision)

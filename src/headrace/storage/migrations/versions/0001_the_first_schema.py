@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from headrace.storage.migrations import first_jobs
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -10,53 +12,58 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _artefact()
     _custom_tags()
-    _flow()
-    _flow_indexes()
     _image_sources()
-    _job()
-    _job_indexes()
+    _installation()
     _models()
+    _once()
+    _once_indexes()
     _quotas()
     _quotas_indexes()
+    _server()
+    _step_turn()
     _teams()
     _users()
     _api_keys()
     _api_keys_indexes()
-    _blob_use()
-    _chunk()
-    _lease()
-    _lease_indexes()
     _model_versions()
     _model_versions_indexes()
-    _segment()
-    _upload()
-    _vote()
     _test_inputs()
+    first_jobs.upgrade()
 
 
 def downgrade() -> None:
     """Their indexes go with them."""
+    first_jobs.downgrade()
     for table in (
         "test_inputs",
-        "vote",
-        "upload",
-        "segment",
         "model_versions",
-        "lease",
-        "chunk",
-        "blob_use",
         "api_keys",
         "users",
         "teams",
+        "step_turn",
+        "server",
         "quotas",
+        "once",
         "models",
-        "job",
+        "installation",
         "image_sources",
-        "flow",
         "custom_tags",
+        "artefact",
     ):
         op.drop_table(table)
+
+
+def _artefact() -> None:
+    op.create_table(
+        "artefact",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_artefact")),
+    )
 
 
 def _custom_tags() -> None:
@@ -69,29 +76,6 @@ def _custom_tags() -> None:
     )
 
 
-def _flow() -> None:
-    op.create_table(
-        "flow",
-        sa.Column("model", sa.String(length=64), nullable=False),
-        sa.Column("version", sa.String(length=64), nullable=False),
-        sa.Column("user", sa.String(length=64), nullable=False),
-        sa.Column("vtime", sa.Float(), nullable=False),
-        sa.Column("ready", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("model", "version", "user", name=op.f("pk_flow")),
-    )
-
-
-def _flow_indexes() -> None:
-    with op.batch_alter_table("flow", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_flow_ready",
-            ["model", "version", "vtime"],
-            unique=False,
-            sqlite_where=sa.text("ready > 0"),
-            postgresql_where=sa.text("ready > 0"),
-        )
-
-
 def _image_sources() -> None:
     op.create_table(
         "image_sources",
@@ -101,72 +85,18 @@ def _image_sources() -> None:
         sa.Column("path", sa.String(), nullable=False),
         sa.Column("filename", sa.String(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("sealed", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("model", "version", name=op.f("pk_image_sources")),
     )
 
 
-def _job() -> None:
+def _installation() -> None:
     op.create_table(
-        "job",
-        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("account", sa.String(length=64), nullable=False),
-        sa.Column("team", sa.String(length=64), nullable=False),
-        sa.Column("user", sa.String(length=64), nullable=False),
-        sa.Column("key", sa.String(length=64), nullable=False),
-        sa.Column("model", sa.String(length=64), nullable=False),
-        sa.Column("version", sa.String(length=64), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("explain", sa.Boolean(), nullable=False),
-        sa.Column("timeout", sa.BigInteger(), nullable=False),
-        sa.Column("deadline", sa.BigInteger(), nullable=True),
-        sa.Column("total", sa.BigInteger(), nullable=False),
-        sa.Column("completed", sa.BigInteger(), nullable=False),
-        sa.Column("failed", sa.BigInteger(), nullable=False),
-        sa.Column("canceled", sa.BigInteger(), nullable=False),
-        sa.Column("input_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.Column("updated", sa.BigInteger(), nullable=False),
-        sa.Column("submitted", sa.BigInteger(), nullable=False),
-        sa.Column("started", sa.BigInteger(), nullable=True),
-        sa.Column("ended", sa.BigInteger(), nullable=True),
-        sa.Column("queue_total", sa.BigInteger(), nullable=False),
-        sa.Column("latency_total", sa.Float(), nullable=False),
-        sa.Column("hours_delete_input", sa.Integer(), nullable=False),
-        sa.Column("drop_inputs_at", sa.BigInteger(), nullable=True),
-        sa.Column("next", sa.BigInteger(), nullable=False),
-        sa.Column("ready", sa.BigInteger(), nullable=False),
-        sa.Column("vtime", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_job")),
-        sa.UniqueConstraint("id", name=op.f("uq_job_id")),
+        "installation",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_installation")),
     )
-
-
-def _job_indexes() -> None:
-    with op.batch_alter_table("job", schema=None) as batch_op:
-        batch_op.create_index("ix_job_account_created", ["account", "created"], unique=False)
-        batch_op.create_index(
-            "ix_job_deadline",
-            ["deadline"],
-            unique=False,
-            sqlite_where=sa.text("deadline IS NOT NULL"),
-            postgresql_where=sa.text("deadline IS NOT NULL"),
-        )
-        batch_op.create_index(
-            "ix_job_drop_inputs_at",
-            ["drop_inputs_at"],
-            unique=False,
-            sqlite_where=sa.text("drop_inputs_at IS NOT NULL"),
-            postgresql_where=sa.text("drop_inputs_at IS NOT NULL"),
-        )
-        batch_op.create_index(
-            "ix_job_ready",
-            ["model", "version", "user", "vtime", "number"],
-            unique=False,
-            sqlite_where=sa.text("ready > 0"),
-            postgresql_where=sa.text("ready > 0"),
-        )
 
 
 def _models() -> None:
@@ -186,6 +116,27 @@ def _models() -> None:
         sa.Column("document", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_models")),
     )
+
+
+def _once() -> None:
+    op.create_table(
+        "once",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("route", sa.Text(), nullable=False),
+        sa.Column("print", sa.String(length=64), nullable=False),
+        sa.Column("server", sa.String(length=64), nullable=False),
+        sa.Column("made", sa.Text(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("media_type", sa.Text(), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_once")),
+    )
+
+
+def _once_indexes() -> None:
+    with op.batch_alter_table("once", schema=None) as batch_op:
+        batch_op.create_index("ix_once_created", ["created"], unique=False)
 
 
 def _quotas() -> None:
@@ -208,6 +159,34 @@ def _quotas() -> None:
 def _quotas_indexes() -> None:
     with op.batch_alter_table("quotas", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_quotas_subject"), ["subject"], unique=False)
+
+
+def _server() -> None:
+    op.create_table(
+        "server",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("lock", sa.Integer(), nullable=False),
+        sa.Column("session", sa.Boolean(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("started", sa.BigInteger(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.Column("beat", sa.BigInteger(), nullable=False),
+        sa.Column("leads", sa.Boolean(), nullable=False),
+        sa.Column("told", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_server")),
+    )
+
+
+def _step_turn() -> None:
+    op.create_table(
+        "step_turn",
+        sa.Column("model", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("server", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("model", "version", "kind", name=op.f("pk_step_turn")),
+    )
 
 
 def _teams() -> None:
@@ -265,50 +244,6 @@ def _api_keys_indexes() -> None:
         batch_op.create_index(batch_op.f("ix_api_keys_user"), ["user"], unique=False)
 
 
-def _blob_use() -> None:
-    op.create_table(
-        "blob_use",
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("is_input", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(["job"], ["job.number"], name=op.f("fk_blob_use_job"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("digest", "job", "is_input", name=op.f("pk_blob_use")),
-    )
-
-
-def _chunk() -> None:
-    op.create_table(
-        "chunk",
-        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("first", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("length", sa.Integer(), nullable=False),
-        sa.Column("bytes", sa.BigInteger(), nullable=False),
-        sa.Column("names", sa.LargeBinary(), nullable=False),
-        sa.Column("payload", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["job"], ["job.number"], name=op.f("fk_chunk_job"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("job", "first", name=op.f("pk_chunk")),
-    )
-
-
-def _lease() -> None:
-    op.create_table(
-        "lease",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("first", sa.BigInteger(), nullable=False),
-        sa.Column("length", sa.Integer(), nullable=False),
-        sa.Column("token", sa.String(length=16), nullable=True),
-        sa.Column("strikes", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["job"], ["job.number"], name=op.f("fk_lease_job"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_lease")),
-    )
-
-
-def _lease_indexes() -> None:
-    with op.batch_alter_table("lease", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_lease_job"), ["job"], unique=False)
-
-
 def _model_versions() -> None:
     op.create_table(
         "model_versions",
@@ -328,44 +263,6 @@ def _model_versions_indexes() -> None:
     with op.batch_alter_table("model_versions", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_model_versions_status"), ["status"], unique=False)
         batch_op.create_index(batch_op.f("ix_model_versions_unfinished"), ["unfinished"], unique=False)
-
-
-def _segment() -> None:
-    op.create_table(
-        "segment",
-        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("first", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("length", sa.Integer(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["job"], ["job.number"], name=op.f("fk_segment_job"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("job", "first", name=op.f("pk_segment")),
-    )
-
-
-def _upload() -> None:
-    op.create_table(
-        "upload",
-        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("input_name", sa.Text(), nullable=False),
-        sa.Column("model_key", sa.Text(), nullable=False),
-        sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["job"], ["job.number"], name=op.f("fk_upload_job"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_upload")),
-        sa.UniqueConstraint("job", "input_name", "model_key", name=op.f("uq_upload_job_input_name_model_key")),
-    )
-
-
-def _vote() -> None:
-    op.create_table(
-        "vote",
-        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("input_name", sa.Text(), nullable=False),
-        sa.Column("user", sa.String(length=64), nullable=False),
-        sa.Column("up", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(["job"], ["job.number"], name=op.f("fk_vote_job"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("job", "input_name", "user", name=op.f("pk_vote")),
-    )
 
 
 def _test_inputs() -> None:
