@@ -1,12 +1,13 @@
 """Quotas for the doors: who may see them, and that their subjects exist. The counting itself is in quotas.py."""
 
 from headrace.accounts import access, quotas
+from headrace.accounts.once import Mark, unmarked
 from headrace.accounts.people import People
 from headrace.domain.account import Principal
 from headrace.domain.clock import now
 from headrace.domain.errors import NotFound
 from headrace.domain.quota import Quota, QuotaScope, Terms
-from headrace.storage.database import Database
+from headrace.storage.database import Database, Tx
 
 
 class Allowances:
@@ -27,10 +28,16 @@ class Allowances:
             raise NotFound(f"Quota {identifier} not found")
         return quota
 
-    async def create(self, scope: QuotaScope, subject: str, terms: Terms) -> Quota:
+    async def create(self, scope: QuotaScope, subject: str, terms: Terms, mark: Mark = unmarked) -> Quota:
         """`subject`: an identifier, or a user's e-mail address. Raises NotFound, Invalid."""
         known, at = await self._known(scope, subject), now()
-        return await self._database.write(lambda tx: quotas.create(tx, scope, known, terms, at))
+
+        def transaction(tx: Tx) -> Quota:
+            made = quotas.create(tx, scope, known, terms, at)
+            mark(tx, made.identifier)
+            return made
+
+        return await self._database.write(transaction)
 
     async def change(self, identifier: str, terms: Terms) -> Quota:
         at = now()

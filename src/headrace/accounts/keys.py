@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from headrace.accounts import first_key, key_rows, key_text, rows
 from headrace.accounts.first_key import FirstKey
+from headrace.accounts.once import Mark, unmarked
 from headrace.domain import clock
 from headrace.domain.account import ApiKey, Principal, Role, Status
 from headrace.domain.clock import Millis
@@ -18,7 +19,8 @@ from headrace.storage.recent import Recent
 T = TypeVar("T")
 
 CACHED = 10_000  # keys
-MAX_AGE = 10.0  # seconds that a key switched off by another process may still work; switched off by this one: none
+MAX_AGE = 10.0  # seconds that a key may still work that was switched off while this server could not be told
+CHANGED = "accounts.keys"  # the event
 LONGEST_NAME = 100
 
 _NOBODY = bytes(32)  # what the body of an unknown key is compared with, so that it takes as long
@@ -41,6 +43,9 @@ class Keys:
         self._database, self._pepper, self._account = database, pepper, account
         self._recent: Recent[str, key_rows.Holder] = Recent(CACHED, MAX_AGE, monotonic)
         self._used: dict[str, Millis] = {}
+        self._events = database.events
+        self._events.listen(CHANGED, lambda _: self._changed())
+        self.turn = 0  # grows with every change: what was found out before it may be wrong
 
     async def principal(self, authorization: str | None) -> Principal:
         """Who sent this Authorization header. Raises Unauthenticated: the message never holds a part of the body."""
@@ -69,7 +74,7 @@ class Keys:
 
         return await self._database.read(transaction)
 
-    async def create(self, new: NewKey, now: Millis) -> tuple[ApiKey, str]:
+    async def create(self, new: NewKey, now: Millis, mark: Mark = unmarked) -> tuple[ApiKey, str]:
         """The stored key and the whole text `prefix.body`, which nobody can show again. Raises Invalid, NotFound."""
         prefix, body = key_text.new_prefix(), key_text.new_body()
         name, roles = _checked_name(new.name), _checked_roles(new.roles)
@@ -88,6 +93,7 @@ class Keys:
                 last_used=None,
             )
             key_rows.insert_key(tx, self._account, key, key_text.digest(self._pepper, body))
+            mark(tx, f"access key {prefix}")
             return key
 
         return await self._change(transaction), f"{prefix}.{body}"
@@ -109,15 +115,25 @@ class Keys:
         """From the next request on. Raises NotFound, and Conflict for the last platform administrator's key."""
         return await self._change_key(prefix, lambda tx: key_rows.set_status(tx, prefix, status))
 
-    async def renew(self, prefix: str) -> str:
+    async def renew(self, prefix: str, mark: Mark = unmarked) -> str:
         """A new body for this key, shown once; the old one opens nothing any more. Raises NotFound."""
         body = key_text.new_body()
         hashed = key_text.digest(self._pepper, body)
-        await self._change_key(prefix, lambda tx: key_rows.set_digest(tx, prefix, hashed))
+
+        def act(tx: Tx) -> None:
+            key_rows.set_digest(tx, prefix, hashed)
+            mark(tx, f"a new body of access key {prefix}")
+
+        await self._change_key(prefix, act)
         return body
 
-    async def first_key(self, given: str | None, email: str, now: Millis) -> str | None:
+    async def first_key(
+        self, given: str | None, email: str, now: Millis, keep: Callable[[str | None], None] = lambda _: None
+    ) -> str | None:
         """Sees to it that there is an administrator; safe to call at every start.
+
+        `keep` writes a made key down before it is in force: a crash in between must not leave a key that nobody knows.
+        It is told None when another server was quicker.
 
         Returns the text of the key when it was made just now and not given. A given key that is not the stored one
         takes its place. Raises Invalid for a given text that is no key, Conflict when its prefix is somebody else's.
@@ -125,9 +141,15 @@ class Keys:
         parts = (key_text.new_prefix(), key_text.new_body()) if given is None else key_text.split(given.strip())
         if parts is None:
             raise Invalid(f"the given administrator's key is not of the form prefix.body: {key_text.FORM}")
+        if given is None and await self._database.read(lambda tx: key_rows.find_first(tx, self._account)) is not None:
+            return None
         prefix, body = parts
+        if given is None:
+            keep(f"{prefix}.{body}")
         first = FirstKey(email, prefix, key_text.digest(self._pepper, body), given=given is not None)
         made = await self._change(lambda tx: first_key.ensure(tx, self._account, first, now))
+        if not made and given is None:
+            keep(None)
         return f"{prefix}.{body}" if made and given is None else None
 
     async def flush(self) -> None:
@@ -162,10 +184,16 @@ class Keys:
         return self._as_used(await self._change(transaction))
 
     async def _change(self, transaction: Callable[[Tx], T]) -> T:
+        """Every server that can be reached has heard of it when this returns."""
         try:
             return await self._database.write(transaction)
         finally:
-            self._recent.clear()
+            self._events.tell(CHANGED)
+            await self._events.settled()
+
+    def _changed(self) -> None:
+        self._recent.clear()
+        self.turn += 1
 
     def _as_used(self, key: ApiKey) -> ApiKey:
         used = self._used.get(key.prefix)

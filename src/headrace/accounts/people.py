@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from headrace.accounts import key_rows, rows
+from headrace.accounts.once import Mark, unmarked
 from headrace.domain.account import Action, Principal, Role, Status, Team, User
 from headrace.domain.clock import Millis
 from headrace.domain.errors import Invalid, NotFound
@@ -76,7 +77,7 @@ class People:
     def __init__(self, database: Database, account: str) -> None:
         self._database, self._account = database, account
 
-    async def create_user(self, new: NewUser, now: Millis) -> User:
+    async def create_user(self, new: NewUser, now: Millis, mark: Mark = unmarked) -> User:
         """Raises Invalid, and Conflict when the e-mail address is taken."""
         user = User(
             identifier=new_id(),
@@ -88,7 +89,12 @@ class People:
             status=Status.ACTIVE,
             created=now,
         )
-        await self._database.write(lambda tx: rows.insert_user(tx, self._account, user))
+
+        def transaction(tx: Tx) -> None:
+            rows.insert_user(tx, self._account, user)
+            mark(tx, f"user {user.email}")
+
+        await self._database.write(transaction)
         return user
 
     async def user(self, identifier: str) -> User:

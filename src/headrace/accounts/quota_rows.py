@@ -67,11 +67,11 @@ def every(tx: Tx) -> list[Count]:
 
 
 def of_subjects(tx: Tx, subjects: Mapping[QuotaScope, str]) -> list[Count]:
-    """Always in the same order: two transactions never wait for each other in a circle."""
+    """Locked, always in the same order: two transactions never wait for each other in a circle."""
     mine = or_(
         *(and_(quotas.c.scope == scope.value, quotas.c.subject == subject) for scope, subject in subjects.items())
     )
-    return [_to_count(row) for row in tx.execute(select(quotas).where(mine).order_by(quotas.c.id))]
+    return [_to_count(row) for row in tx.execute(select(quotas).where(mine).order_by(quotas.c.id).with_for_update())]
 
 
 def open_window(tx: Tx, identifier: str, start: Millis) -> None:
@@ -81,6 +81,10 @@ def open_window(tx: Tx, identifier: str, start: Millis) -> None:
         .where(quotas.c.id == identifier, quotas.c.window_start < start)
         .values(used=0, window_start=start)
     )
+
+
+def count_from(tx: Tx, identifier: str, since: Millis) -> None:
+    tx.execute(update(quotas).where(quotas.c.id == identifier).values(since=since))
 
 
 def take(tx: Tx, identifier: str, inputs: int) -> bool:

@@ -37,6 +37,8 @@ def charge(tx: Tx, owner: QuotaOwner, inputs: int, now: Millis) -> None:
         window = window_at(count.terms, now)
         if window is None:
             continue
+        if now < count.since:  # the clock was set back: what is charged now must be found again by `credit`
+            quota_rows.count_from(tx, count.identifier, now)
         quota_rows.open_window(tx, count.identifier, window.start)
         if not quota_rows.take(tx, count.identifier, inputs):
             raise QuotaExceeded(_sentence(quota_rows.load(tx, count.identifier), inputs, window))

@@ -2,22 +2,19 @@
 
 import pytest
 
-from headrace.accounts import quota_rows
 from headrace.accounts.keys import Keys, NewKey
 from headrace.accounts.people import NewUser, People
 from headrace.domain.account import Role
-from headrace.storage.schema import metadata
-from headrace.storage.sqlite import Sqlite
+from headrace.settings import StorageSettings
+from headrace.storage.opening import open_database
 
 PEPPER = b"p" * 32
 NOW = 1_700_000_000_000
 
 
 @pytest.fixture
-async def database():
-    assert quota_rows.quotas.metadata is metadata
-    database = Sqlite(":memory:")
-    await database.write(metadata.create_all)
+async def database(storage_url, tmp_path):
+    database = open_database(StorageSettings(url=storage_url), tmp_path)
     yield database
     database.close()
 

@@ -106,3 +106,30 @@ async def test_two_accounts_of_one_database_have_their_own(database):
     assert "one" == (await one.principal(f"ApiKey {first}")).account
     with pytest.raises(Unauthenticated):
         await one.principal(f"ApiKey {second}")
+
+
+async def test_a_made_key_is_written_down_before_it_is_in_force(keys):
+    kept = []
+
+    async def works(key):
+        try:
+            return bool(await keys.principal(f"ApiKey {key}"))
+        except Unauthenticated:
+            return False
+
+    secret = await keys.first_key(None, EMAIL, NOW, kept.append)
+
+    assert [secret] == kept
+    assert await works(secret)
+    assert None is await keys.first_key(None, EMAIL, NOW, kept.append)
+    assert [secret] == kept  # nothing is written over it later on
+
+
+async def test_a_crash_before_it_is_in_force_leaves_room_for_another(keys):
+    def crash(_key):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await keys.first_key(None, EMAIL, NOW, crash)
+
+    await keys.principal(f"ApiKey {await keys.first_key(None, EMAIL, NOW)}")

@@ -3,13 +3,18 @@
 from dataclasses import dataclass, field
 
 import pytest
-import sqlalchemy
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from headrace.accounts import quotas
-from headrace.accounts.quota_rows import quotas as table
 from headrace.accounts.quotas import QuotaOwner
 from headrace.domain.errors import QuotaExceeded
 from headrace.domain.quota import Period, QuotaScope, Terms, window_at
@@ -62,17 +67,20 @@ class Book:
 class QuotaMachine(RuleBasedStateMachine):
     made = Bundle("made")
 
+    def __init__(self, connect):
+        super().__init__()
+        self.connect = connect
+
     @initialize()
     def open(self):
-        self.engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.StaticPool)
-        table.create(self.engine)
+        self.tx = self.connect()
         self.now = START
         self.books = {}
         self.receipts = []
 
     def write(self, function, *args):
-        with self.engine.begin() as tx:
-            return function(tx, *args)
+        with self.tx.begin_nested():
+            return function(self.tx, *args)
 
     def terms(self, limit, kind):
         if kind == "span":
@@ -156,15 +164,16 @@ class QuotaMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_counts_agree(self):
-        if not hasattr(self, "engine"):
+        if not hasattr(self, "tx"):
             return
         counted = {quota.identifier: quota.used for quota in self.write(quotas.find, self.now)}
         assert {identifier: book.used(self.now) for identifier, book in self.books.items()} == counted
 
     def teardown(self):
-        if hasattr(self, "engine"):
-            self.engine.dispose()
+        if hasattr(self, "tx"):
+            self.tx.close()
 
 
-QuotaMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-TestQuotas = QuotaMachine.TestCase
+def test_quotas_and_their_bookkeeper_agree(scratch):
+    often = settings(max_examples=60, stateful_step_count=40, deadline=None)
+    run_state_machine_as_test(lambda: QuotaMachine(scratch), settings=often)

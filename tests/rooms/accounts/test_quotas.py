@@ -8,8 +8,6 @@ from headrace.accounts import quotas
 from headrace.accounts.quotas import QuotaOwner
 from headrace.domain.errors import Invalid, NotFound, QuotaExceeded
 from headrace.domain.quota import Period, QuotaScope, Terms
-from headrace.storage.schema import metadata
-from headrace.storage.sqlite import Sqlite
 
 HOUR = 3_600_000
 NOW = 1_700_000_000_000 // HOUR * HOUR + 1  # just after a full hour
@@ -186,17 +184,23 @@ async def test_terms_are_checked(write):
         await write(quotas.change, made.identifier, Terms(1, Period.DAILY, starts=1), NOW)
 
 
-async def test_160_jobs_of_10_at_once_against_a_limit_of_1000(tmp_path):
-    database = Sqlite(tmp_path / "headrace.db")
-    await database.write(metadata.create_all)
+async def test_160_jobs_of_10_at_once_against_a_limit_of_1000(database):
     await database.write(lambda tx: quotas.create(tx, QuotaScope.USER, "ann", Terms(1000), NOW))
 
     ends = await asyncio.gather(
         *(database.write(lambda tx: quotas.charge(tx, ANN, 10, NOW)) for _ in range(160)), return_exceptions=True
     )
     [quota] = await database.read(lambda tx: quotas.find(tx, NOW))
-    database.close()
 
     assert 100 == sum(end is None for end in ends)
     assert 60 == sum(isinstance(end, QuotaExceeded) for end in ends)
     assert 1000 == quota.used
+
+
+async def test_a_clock_that_was_set_back_does_not_let_the_count_drift(write):
+    await write(quotas.create, QuotaScope.USER, "ann", Terms(10), NOW)
+
+    await write(quotas.charge, ANN, 4, NOW - HOUR)
+    await write(quotas.credit, ANN, 3, NOW - HOUR, NOW - HOUR + 1)
+
+    assert [1] == await used(write, NOW)
