@@ -24,14 +24,14 @@ CACHED = 10_000  # names
 MAX_AGE = 2.0  # seconds that a change by another process may stay unseen; a change by this one is seen at once
 LONGEST_NAME = 256  # characters
 
-_Turn = tuple[int, int]
+Turn = int
 
 
 @dataclass(slots=True)
 class _Entry:
     """All models that a name may mean, whoever asks, and the versions asked for so far."""
 
-    turn: _Turn
+    turn: Turn
     read_at: float
     models: tuple[Model, ...]
     versions: dict[tuple[str, str | None], Version]
@@ -77,13 +77,13 @@ class Directory:
 
     def _kept(self, name: str) -> _Entry | None:
         entry = self._entries.get(name)
-        if entry is None or entry.turn != self._turn() or self._clock() - entry.read_at > MAX_AGE:
+        if entry is None or entry.turn != self.turn or self._clock() - entry.read_at > MAX_AGE:
             return None
         return entry
 
     async def _read(self, name: str) -> _Entry:
         """Unknown names are not kept: whoever makes names up must not push out the real ones."""
-        turn, read_at = self._turn(), self._clock()
+        turn, read_at = self.turn, self._clock()
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
             raise NotFound(_unknown(name))
         entry = _Entry(turn, read_at, await self._candidates(name), {})
@@ -101,8 +101,10 @@ class Directory:
             query = ModelQuery(name=Filter(name))
             return tuple(model for model in await self._models.find(query) if model.name == name)
 
-    def _turn(self) -> _Turn:
-        return self._models.turn, self._versions.turn
+    @property
+    def turn(self) -> Turn:
+        """Grows with every change: what was found out before it may be old."""
+        return self._models.turn + self._versions.turn
 
 
 def active_version(model: Model, name: str, version: str | None) -> str:

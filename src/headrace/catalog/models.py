@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from headrace.accounts import access
+from headrace.accounts.once import Mark, unmarked
 from headrace.catalog import rows, version_rows
 from headrace.catalog.search import ModelQuery, select_models
 from headrace.catalog.versions import new_version
@@ -16,6 +17,7 @@ from headrace.storage.database import Database, Tx
 
 LONGEST_NAME = 128
 LONGEST_DESCRIPTION = 20_000
+CHANGED = "catalog.models"  # the event
 RELATED = 12  # the most models that `related` names
 
 _TOUCH: Millis = 60_000  # last_used is written at most this often
@@ -26,8 +28,10 @@ class Models:
         self._database = database
         self._touched: dict[str, Millis] = {}
         self.turn = 0  # grows with every change: what was read before it may be old
+        self._events = database.events
+        self._events.listen(CHANGED, lambda _: self._turn_over())
 
-    async def create(self, name: str, version: str, principal: Principal, now: Millis) -> Model:
+    async def create(self, name: str, version: str, principal: Principal, now: Millis, mark: Mark = unmarked) -> Model:
         """A model and its first version, both empty. Names need not be unique. Raises Invalid."""
         user = principal.user
         model = Model(
@@ -58,6 +62,7 @@ class Models:
         def transaction(tx: Tx) -> Model:
             rows.insert_model(tx, model)
             version_rows.insert_version(tx, first)
+            mark(tx, model.identifier)
             return rows.load(tx, model.identifier)
 
         return await self._write(transaction)
@@ -120,7 +125,10 @@ class Models:
         try:
             return await self._database.write(transaction)
         finally:
-            self.turn += 1
+            self._events.tell(CHANGED)
+
+    def _turn_over(self) -> None:
+        self.turn += 1
 
 
 def check_name(name: str) -> str:

@@ -70,6 +70,9 @@ class _Rest:
     active_versions: tuple[str, ...]
 
 
+_rest = msgspec.json.Decoder(_Rest)  # learned here: msgspec ends the process when two threads learn a type at once
+
+
 def insert_model(tx: Tx, model: Model) -> None:
     tx.execute(insert(models).values(id=model.identifier, **_values(model)))
 
@@ -106,7 +109,7 @@ def touch(tx: Tx, identifier: str, now: Millis) -> None:
 
 def picture_blobs(tx: Tx) -> set[str]:
     found = tx.execute(select(models.c.document))
-    return {picture.digest for row in found for picture in msgspec.json.decode(row.document, type=_Rest).pictures}
+    return {picture.digest for row in found for picture in _rest.decode(row.document).pictures}
 
 
 def _perhaps_visible(viewer: Principal | None) -> ColumnElement[bool]:
@@ -160,7 +163,7 @@ def _values(model: Model) -> dict[str, object]:
 
 
 def _to_model(row: Row[tuple[object, ...]]) -> Model:
-    rest = msgspec.json.decode(row.document, type=_Rest)
+    rest = _rest.decode(row.document)
     return Model(
         identifier=row.id,
         account=row.account,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -21,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from headrace.catalog import rows
+from headrace.catalog import rows, version_documents
 from headrace.domain.errors import Conflict, NotFound, TooLarge
 from headrace.domain.ids import VersionKey, version_order
 from headrace.domain.version import StepState, Version, VersionStatus
@@ -80,6 +79,10 @@ def of_models(tx: Tx, models: Sequence[str]) -> list[Version]:
     return [_to_version(row) for row in found]
 
 
+def every(tx: Tx) -> list[Version]:
+    return [_to_version(row) for row in tx.execute(select(model_versions.c.document))]
+
+
 def active(tx: Tx) -> list[Version]:
     wanted = model_versions.c.status == VersionStatus.ACTIVE.value
     return [_to_version(row) for row in tx.execute(select(model_versions.c.document).where(wanted))]
@@ -108,7 +111,7 @@ def _is(key: VersionKey) -> ColumnElement[bool]:
 
 
 def _values(version: Version) -> dict[str, object]:
-    document = msgspec.json.encode(version)
+    document = version_documents.write(version)
     if len(document) > LARGEST:
         raise TooLarge(f"the fields of version {version.key} are larger than {LARGEST} bytes together")
     steps = (version.image_step, version.load, version.run)
@@ -122,4 +125,4 @@ def _values(version: Version) -> dict[str, object]:
 
 
 def _to_version(row: Row[tuple[bytes]]) -> Version:
-    return msgspec.json.decode(row.document, type=Version)
+    return version_documents.read(row.document)

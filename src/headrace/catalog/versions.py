@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from headrace.accounts.once import Mark, unmarked
 from headrace.catalog import requirements, rows, version_rows
 from headrace.catalog.search import ModelQuery, VersionQuery, select_models, select_versions
 from headrace.domain.clock import Millis
@@ -11,10 +12,12 @@ from headrace.domain.ids import VersionKey, check_version
 from headrace.domain.image import ContainerImage
 from headrace.domain.version import Version, VersionStatus
 from headrace.storage.database import Database, Tx
+from headrace.storage.events import ANYTHING
 from headrace.storage.recent import Recent
 
 CACHED = 1_000  # versions
-MAX_AGE = 5.0  # seconds that a change by another process, or one whose caller gave up waiting, may stay unseen
+MAX_AGE = 5.0  # seconds that a change may stay unseen whose event was missed, or whose caller gave up waiting
+CHANGED = "catalog.versions"  # the event, with the version's key
 
 _Found = list[Version]  # inside the class `list` is a method
 
@@ -38,21 +41,26 @@ class Versions:
     def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._recent: Recent[VersionKey, Version] = Recent(CACHED, MAX_AGE, monotonic)
+        self._events = database.events
+        self._events.listen(CHANGED, self._forget)
         self.turn = 0  # grows with every change: what was read before it may be old
 
-    async def create(self, key: VersionKey, email: str, now: Millis, long_description: str = "") -> Version:
+    async def create(
+        self, key: VersionKey, email: str, now: Millis, long_description: str = "", mark: Mark = unmarked
+    ) -> Version:
         """Raises Invalid, NotFound for an unknown model, and Conflict when the version exists."""
         version = new_version(key, email, now, long_description)
 
         def transaction(tx: Tx) -> Version:
             rows.load(tx, key.model, lock=True)
             version_rows.insert_version(tx, version)
+            mark(tx, key.version)
             return version
 
         try:
             return await self._database.write(transaction)
         finally:
-            self.turn += 1
+            self._events.tell(CHANGED, str(key))
 
     async def get(self, key: VersionKey) -> Version:
         """From memory if it was asked for lately. Raises NotFound."""
@@ -91,8 +99,11 @@ class Versions:
         try:
             return await self._database.write(transaction)
         finally:
-            self._recent.forget(key)
-            self.turn += 1
+            self._events.tell(CHANGED, str(key))
+
+    async def everything(self) -> _Found:
+        """Of all models and whatever their status: for finding out what is still needed."""
+        return await self._database.read(version_rows.every)
 
     async def active(self) -> _Found:
         return await self._database.read(version_rows.active)
@@ -100,3 +111,12 @@ class Versions:
     async def unfinished(self) -> _Found:
         """Those with a step of the deployment that waits or runs: to go on with after a restart, the oldest first."""
         return await self._database.read(version_rows.unfinished)
+
+    def _forget(self, key: str) -> None:
+        """A version was changed, here or by another server; ANYTHING: any may have been."""
+        self.turn += 1
+        model, _, version = key.partition(":")
+        if key == ANYTHING:
+            self._recent.clear()
+        else:
+            self._recent.forget(VersionKey(model, version))

@@ -2,22 +2,19 @@
 
 import pytest
 
-from headrace.catalog import tag_rows, test_input_rows
 from headrace.catalog.models import Models
 from headrace.catalog.tags import Tags
 from headrace.catalog.versions import Versions
 from headrace.domain.account import Principal, Role, Status, User
-from headrace.storage.schema import metadata
-from headrace.storage.sqlite import Sqlite
+from headrace.settings import StorageSettings
+from headrace.storage.opening import open_database
 
 NOW = 1_700_000_000_000
 
 
 @pytest.fixture
-async def database():
-    assert tag_rows.custom_tags.metadata is test_input_rows.test_inputs.metadata is metadata
-    database = Sqlite(":memory:")
-    await database.write(metadata.create_all)
+async def database(storage_url, tmp_path):
+    database = open_database(StorageSettings(url=storage_url), tmp_path)
     yield database
     database.close()
 
