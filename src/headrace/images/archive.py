@@ -18,8 +18,9 @@ from headrace.settings import ImageSettings
 
 PIECE = 256 * 1024
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
-OTHERS = {b"\x28\xb5\x2f\xfd": "zstd", b"7z\xbc\xaf": "7z", b"Rar!": "rar"}
-TAKEN = "send a zip, tar, tar.gz, tar.bz2 or tar.xz"
+MAGIC[b"\x28\xb5\x2f\xfd"] = "zstd"
+OTHERS = {b"7z\xbc\xaf": "7z", b"Rar!": "rar"}
+TAKEN = "send a zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst"
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)  # lzma in a zip may ask for any memory
 ENCRYPTED = 0x1
 DIRECTORY_END = struct.Struct("<4s4H2LH")  # signature, disks and counts, then size and place of the directory
@@ -44,15 +45,19 @@ class Stopped(Exception):
     """Nobody waits for the result any more."""
 
 
+class IsImage(Unsupported):
+    """The archive is no model folder but a container image (images/oci/tarball.py takes those)."""
+
+
 def unpack(spool: Path, target: Path, settings: ImageSettings, stop: Stop) -> Tree:
     """Blocking. `target` does not exist yet. What is left in it after an error is to be removed by the caller.
 
-    Raises Invalid and its kin with a sentence that names the member, OSError, Stopped.
+    Raises Invalid and its kin with a sentence that names the member, IsImage, OSError, Stopped.
     """
     target.mkdir(mode=0o755)
     tree = Tree(target, settings)
     with spool.open("rb") as file:
-        match _kind(file):
+        match kind_of(file):
             case "zip":
                 _unpack_zip(file, tree, settings, stop)
             case kind:
@@ -60,7 +65,8 @@ def unpack(spool: Path, target: Path, settings: ImageSettings, stop: Stop) -> Tr
     return tree
 
 
-def _kind(file: IO[bytes]) -> str:
+def kind_of(file: IO[bytes]) -> str:
+    """How it is packed: zip, gzip, bzip2, xz, zstd, or "" for a plain tar. Raises Invalid for what is no archive."""
     begin = file.read(tarfile.BLOCKSIZE)
     file.seek(0)
     for magic, kind in MAGIC.items():
@@ -120,7 +126,7 @@ def _unpack_zip(file: IO[bytes], tree: Tree, settings: ImageSettings, stop: Stop
 
 
 def _take_zip_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, tree: Tree, stop: Stop) -> None:
-    _refuse_container(member.filename)
+    _refuse_container(member.filename, " in a zip, which is not taken: send the tar that docker save makes")
     path = tree.place(member.filename)
     mode = member.external_attr >> 16
     kind = stat.S_IFMT(mode)
@@ -167,9 +173,6 @@ def _pieces(content: IO[bytes], size: int | None, stop: Stop) -> Iterator[bytes]
         raise Invalid("the archive is damaged: it ends too early")
 
 
-def _refuse_container(name: str) -> None:
+def _refuse_container(name: str, says: str = "") -> None:
     if CONTAINER.match(name.removeprefix("./")):
-        raise Unsupported(
-            "this is a container image; it needs a container engine, which this server cannot use yet. "
-            "Send the model's folder (model.py, requirements.txt, model.yaml) as an archive"
-        )
+        raise IsImage(f"this is a container image{says}")

@@ -71,6 +71,11 @@ def read_claims(folder: Path) -> tuple[Claims, str, Variables]:
     return _claims(given), entry, _variables(_mapping(given, "environment"))
 
 
+def claims_of(content: bytes) -> Claims:
+    """Of a model.yaml that somebody else checked the files of. Raises Invalid."""
+    return _claims(read_yaml(content, FILE))
+
+
 @dataclass(frozen=True, slots=True)
 class Nature:
     """What kind of model it is: its tensors as JSON ("" when none are declared), and what it needs besides its files.

@@ -1,16 +1,18 @@
 """A compressed stream read forwards, with as little memory as is asked for: no bomb can make a read larger."""
 
 import bz2
+import importlib
 import io
 import lzma
 import zlib
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
-from headrace.domain.errors import Invalid
+from headrace.domain.errors import Invalid, Unsupported
 
 READ = 256 * 1024
 LARGEST_READ = 4 << 20  # bytes at once; whoever asks for more has believed a header
 DICTIONARY = 256 << 20  # bytes of memory for xz
+WINDOW = 128 << 20  # bytes of memory for zstd
 
 
 class _Decoder(Protocol):
@@ -48,6 +50,25 @@ class _Gzip:
         return self._object.decompress(self._object.unconsumed_tail + data, max_length)
 
 
+class _Zstd:
+    """Unlike the other three it reads its source itself: that is how it can be held to a size."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        try:
+            zstandard: Any = importlib.import_module("zstandard")  # of the extra: most installations need none
+        except ImportError:
+            raise Unsupported("this is packed by zstd, for which the server lacks: pip install zstandard") from None
+        self._error: type[Exception] = zstandard.ZstdError
+        decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW)
+        self._reader: IO[bytes] = decompressor.stream_reader(source, read_across_frames=True, closefd=False)
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._reader.read(size)
+        except self._error as error:
+            raise Invalid(f"the archive is damaged: {error}") from None
+
+
 def _new_decoder(kind: str) -> _Decoder:
     match kind:
         case "gzip":
@@ -59,11 +80,12 @@ def _new_decoder(kind: str) -> _Decoder:
 
 
 class Forward(io.RawIOBase):
-    """A file object for tarfile: `read`, `tell` and `seek` forwards. `kind`: gzip, bzip2, xz, or "" for none."""
+    """A file object for tarfile: `read`, `tell` and `seek` forwards. `kind`: gzip, bzip2, xz, zstd, or "" for none."""
 
     def __init__(self, source: IO[bytes], kind: str) -> None:
-        self._source, self._kind = source, kind
-        self._decoder = _new_decoder(kind) if kind else None
+        self._source: IO[bytes] | _Zstd = _Zstd(source) if kind == "zstd" else source
+        self._kind = kind
+        self._decoder = _new_decoder(kind) if kind not in ("", "zstd") else None
         self._ready = bytearray()
         self._position = 0
         self._over = False

@@ -6,12 +6,13 @@ import secrets
 import shutil
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
+from headrace import faults
 from headrace.domain.errors import StorageFailed
 from headrace.images.archive import Stopped, unpack
 from headrace.images.folder import copy_in
+from headrace.images.threads import stoppable
 from headrace.images.tree import Tree
 from headrace.settings import ImageSettings
 
@@ -24,7 +25,7 @@ class Shelf:
     """What is under way has a name that begins with a dot; such left-overs are removed at the next start."""
 
     def __init__(self, data: Path, settings: ImageSettings) -> None:
-        self._data, self._settings = data, settings
+        self.data, self._settings = data, settings
         self._root = data / SHELF
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         for left_over in self._root.glob(".*"):
@@ -44,15 +45,7 @@ class Shelf:
 
     async def _shelve(self, fill: Fill) -> tuple[str, int]:
         """A caller who stops waiting stops the work as well."""
-        stop = threading.Event()
-        work = asyncio.get_running_loop().run_in_executor(None, self._fill, fill, stop)
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            stop.set()
-            with suppress(Exception):
-                await work
-            raise
+        return await stoppable(lambda stop: self._fill(fill, stop))
 
     def _fill(self, fill: Fill, stop: threading.Event) -> tuple[str, int]:
         scratch = self._root / f".{secrets.token_hex(8)}"
@@ -60,10 +53,15 @@ class Shelf:
             scratch.mkdir(mode=0o700)
             tree = fill(scratch / "new", stop)
             target = self._root / tree.settle()
+            faults.point("shelf.filled")
             if not target.exists():
                 os.sync()  # all files at once; one fsync for each would take minutes for a large folder
+                faults.synced()
+                faults.point("shelf.rename.before")
                 (scratch / "new").rename(target)
-                os.sync()
+                faults.point("shelf.rename.after")
+            os.sync()  # also when it is there: it may have got its name just before a crash, and not on disk
+            faults.synced()
         except OSError as error:
             raise StorageFailed(
                 f"the model could not be stored: {error.strerror or error}", technical=str(error)
