@@ -16,6 +16,7 @@ class Said:
     def __init__(self, inputs=(), outputs=(), max_batch_size: int = 0, *, strict: bool = True, rows: int = 0) -> None:
         self.platform, self.strict, self.rows, self.labels = "test", strict, rows, None
         self.inputs, self.outputs, self.max_batch_size = tuple(inputs), tuple(outputs), max_batch_size
+        self.streams, self.sequences = "", 0
 
 
 def facts(*inputs: Spec, outputs=(), max_batch_size: int = 0) -> Facts:
@@ -81,6 +82,7 @@ class Wire:
         self.heads: list[tuple[Any, ...]] = []
         self.bodies: list[bytes] = []
         self.progress: list[tuple[int, int]] = []
+        self.left = False  # nobody wants further answers
         self._waiting: list[Any] = []
 
     def ask(self, desk: Any, *questions: tuple[str, Any, Mapping[str, str]]) -> list[Any]:
@@ -91,7 +93,7 @@ class Wire:
         for form, given, meta in questions:
             names = [(name, len(one)) for name, one in given.items()] if form == "files" else [("", len(given))]
             asked.append(Asked([False, names] if form == "files" else [False, names, form, dict(meta)]))
-        desk.answer_all(asked, self, self.started)
+        desk.answer_all(asked, self, self)
         return self._answers()
 
     def _answers(self) -> list[Any]:
@@ -101,12 +103,18 @@ class Wire:
             for name, size in head[4]:
                 outputs[name], start = self.bodies[start], start + 1
                 assert size == len(outputs[name])
-            fault, meta = head[5:] if len(head) > 5 else ("model", {})
+            fault, meta, *_ = head[5:] if len(head) > 5 else ("model", {})
             found.append((head[3], outputs, fault, meta))
         return found
 
-    def started(self, index: int, count: int) -> None:
+    def __call__(self, index: int, count: int) -> None:
         self.progress.append((index, count))
+
+    def unwanted(self, _index: int) -> bool:
+        return self.left
+
+    def taken(self) -> int:
+        return len(self.heads)
 
     def one(self, _asked: Asked) -> memoryview:
         return self._waiting.pop(0)
@@ -114,6 +122,6 @@ class Wire:
     def files(self, _asked: Asked) -> dict[str, bytes]:
         return self._waiting.pop(0)
 
-    def add(self, head: tuple[Any, ...], contents: list[bytes], _last: bool) -> None:
+    def add(self, head: tuple[Any, ...], contents: list[bytes], last: bool) -> None:  # noqa: ARG002 - its name
         self.heads.append(head)
         self.bodies.extend(contents)

@@ -77,4 +77,6 @@ def test_what_the_server_is_told() -> None:
         ],
         "outputs": [{"name": "Y", "datatype": "INT32", "shape": (-1, 2)}],
         "max_batch_size": 8,
+        "streams": "",
+        "sequences": 0,
     } == TWO.told()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import struct
@@ -11,12 +10,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from headrace.runners.harness.jsons import dumps
+
 HEAD = struct.Struct(">BIQ")  # kind, bytes of the JSON header, bytes of the bodies
 LOAD, ASK, READY, FAILED, ANSWERS = range(1, 6)
 FLUSH_BYTES = 64 * 1024
 FLUSH_SECONDS = 0.02
 SLOW = 5.0  # milliseconds; answers of a model this slow are sent one by one
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+RESTS = 50  # times FLUSH_SECONDS without an answer after which nobody looks any more
 
 Bodies = Sequence["bytes | memoryview"]
 
@@ -28,27 +29,31 @@ class Answers:
         self._connection = connection
         self._heads: list[tuple[Any, ...]] = []
         self._bodies: list[bytes | memoryview] = []
-        self._size = 0
+        self._size = self._frames = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._home = os.getpid()
+        self._watched = False  # somebody looks for answers that are late
+        self._forked = False
+        os.register_at_fork(after_in_child=self._fork)
         threading.Thread(target=self._late, name="headrace-answers", daemon=True).start()
 
     def add(self, head: tuple[Any, ...], bodies: Bodies, last: bool) -> None:
         """`head` as in an ANSWERS frame; its third field is the latency."""
-        if os.getpid() != self._home:
+        if self._forked:
             os._exit(0)  # a fork of the model came back here: only the first process answers
         with self._lock:
             self._heads.append(head)
-            self._bodies.extend(bodies)
-            self._size += sum(map(len, bodies))
+            for body in bodies:
+                self._bodies.append(body)
+                self._size += len(body)
             if last or self._size > FLUSH_BYTES or head[2] > SLOW:
                 self._flush()
-            elif len(self._heads) == 1:
+            elif not self._watched:
+                self._watched = True
                 self._wake.set()
 
     def send(self, kind: int, header: object, bodies: Bodies = ()) -> None:
-        text = _encode(header).encode()
+        text = dumps(header)
         size = sum(map(len, bodies))
         start = HEAD.pack(kind, len(text), size) + text
         if size <= FLUSH_BYTES * 4:
@@ -58,19 +63,28 @@ class Answers:
         for body in bodies:
             self._connection.sendall(body)
 
+    def _fork(self) -> None:
+        self._forked = True
+
     def _flush(self) -> None:
         if self._heads:
             heads, bodies = self._heads, self._bodies
             self._heads, self._bodies, self._size = [], [], 0
+            self._frames += 1
             self.send(ANSWERS, heads, bodies)
 
     def _late(self) -> None:
+        """Looks at a steady pace while there are answers: being woken for each of them would cost more than they do."""
+        rests = seen = 0
         while True:
-            self._wake.wait()
-            self._wake.clear()
+            if rests == RESTS:
+                self._wake.wait()
+                self._wake.clear()
             time.sleep(FLUSH_SECONDS)
             with self._lock:
                 try:
                     self._flush()
                 except OSError:
                     return  # the main thread finds the same out by itself
+                rests = rests + 1 if self._frames == seen else 0
+                seen, self._watched = self._frames, rests < RESTS

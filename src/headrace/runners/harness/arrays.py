@@ -17,6 +17,7 @@ NAMES = {
     "?": "BOOL", "B": "UINT8", "H": "UINT16", "I": "UINT32", "b": "INT8", "h": "INT16", "i": "INT32", "e": "FP16",
     "f": "FP32", "d": "FP64", "O": "BYTES", "S": "BYTES", "U": "BYTES", "T": "BYTES",
 }  # fmt: skip
+PLAIN = {np.dtype(code): name for name, (_, code, _) in DATATYPES.items() if code and name != "BOOL"}  # as they travel
 _OF_SIZE = {("i", 8): "INT64", ("u", 8): "UINT64", ("i", 4): "INT32", ("u", 4): "UINT32"}  # l and q differ by machine
 _HALF_OF_F4 = 1 << 16
 
@@ -93,6 +94,8 @@ def datatype_of(array: Any) -> str:
 
 def as_array(value: Any, name: str) -> Any:
     """What a model returned for one output, as an array. Raises Unfit."""
+    if type(value) is np.ndarray:
+        return value
     if hasattr(value, "detach"):  # a tensor of torch
         value = value.detach().cpu()
     if isinstance(value, (bytes, str)):
@@ -109,6 +112,9 @@ def as_array(value: Any, name: str) -> Any:
 
 def column_of(name: str, array: Any, declared: str | None) -> Column:
     """Raises Unfit when the array cannot be what was declared."""
+    datatype = PLAIN.get(array.dtype)
+    if datatype is not None and (declared is None or declared == datatype):
+        return Column(name, datatype, array.ravel())
     datatype = datatype_of(array)
     if declared is not None and declared != datatype:
         array = _cast(name, array, datatype, declared)

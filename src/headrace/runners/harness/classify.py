@@ -9,7 +9,10 @@ from headrace.runners.harness.tensors import Column, Output, Refused, Reply
 
 def classified(reply: Reply, batched: bool, labels: dict[str, list[str]] | None) -> Reply:
     """The reply with every output for which classes were asked replaced by them. Raises Refused."""
-    asked = {one.name: one.classes for one in reply.request.outputs or () if one.classes}
+    wanted = reply.request.outputs
+    if wanted is None:
+        return reply
+    asked = {one.name: one.classes for one in wanted if one.classes}
     if not asked:
         return reply
     outputs = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from headrace.runners.harness.files_model import as_json
 from headrace.runners.harness.model_facts import Facts
@@ -19,6 +19,17 @@ from headrace.runners.harness.v2_json import JsonForm, parse
 
 V2 = "v2"  # what `model` of a request says when it came as a file of the protocol's form
 RESULTS = "results.json"
+
+
+class Joined(NamedTuple):
+    """All answers of a model that streams, to be one result.
+
+    results.json is a list of them when they are several. A file whose answers are single BYTES elements holds these one
+    behind the other; every other file is a JSON list of the tensors.
+    """
+
+    request: Request
+    replies: list[Reply]
 
 
 class FilesForm:
@@ -45,6 +56,20 @@ class FilesForm:
             return [(RESULTS, self._as_v2.encode(reply, {})[0])]
         return [(output.column.name, _file(output)) for output in reply.outputs]
 
+    def encode_joined(self, joined: Joined) -> list[tuple[str, bytes]]:
+        """Of a model that gives any number of answers: see Joined."""
+        replies = joined.replies
+        if len(replies) == 1:
+            return self.encode(replies[0])
+        if joined.request.typed:
+            bodies = [self._as_v2.encode(reply, {})[0] for reply in replies]
+            return [(RESULTS, b"[" + b",".join(bodies) + b"]")]
+        found: dict[str, list[Output]] = {}
+        for reply in replies:
+            for output in reply.outputs:
+                found.setdefault(output.column.name, []).append(output)
+        return [(name, _joined(outputs)) for name, outputs in found.items()] or [(RESULTS, b"[]")]
+
     def _input(self, name: str, body: bytes) -> Input:
         spec = self._specs.get(name)
         if spec is None and self._specs:
@@ -61,6 +86,13 @@ class FilesForm:
         if len(shape) < len(spec.shape) and self._specs:
             shape = (1,) * (len(spec.shape) - len(shape)) + shape
         return Input(name, spec.datatype, shape, given if isinstance(given, list) else [given], None)
+
+
+def _joined(outputs: list[Output]) -> bytes:
+    """Texts in pieces are put together; everything else becomes a list with an item for each answer."""
+    if all(output.column.datatype == "BYTES" and len(output.flat) == 1 for output in outputs):
+        return b"".join(bytes(output.flat[0]) for output in outputs)
+    return as_json([_nested(_shown(output), output.shape) for output in outputs])
 
 
 def shape_of(given: Any) -> tuple[int, ...]:
@@ -91,12 +123,14 @@ def _json(body: bytes) -> Any:
 
 
 def _file(output: Output) -> bytes:
+    if output.column.datatype == "BYTES" and len(output.flat) == 1:
+        return bytes(output.flat[0])
+    return as_json(_nested(_shown(output), output.shape))
+
+
+def _shown(output: Output) -> list[Any]:
     values = output.flat
-    if output.column.datatype == "BYTES":
-        if len(values) == 1:
-            return bytes(values[0])
-        values = [value.decode(errors="replace") for value in values]
-    return as_json(_nested(values, output.shape))
+    return [value.decode(errors="replace") for value in values] if output.column.datatype == "BYTES" else values
 
 
 def _nested(values: list[Any], shape: tuple[int, ...]) -> Any:

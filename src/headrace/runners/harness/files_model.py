@@ -8,16 +8,18 @@ import json
 import math
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from headrace.runners.harness.answers import Answers
 from headrace.runners.harness.failures import OverLimit, log, sentence, within
+from headrace.runners.harness.generators import hand_over, is_generator
 from headrace.runners.harness.questions import Asked, Bodies, Clock, Started, turns
 
 LONGEST_NAME = 255  # bytes
 MOST_OUTPUTS = 1_000  # of one input
-NO_METHOD = "the class has neither predict(inputs) nor predict_batch(batch)"
+NO_METHOD = "the class has neither predict(inputs) nor predict_batch(batch) nor predict_stream(inputs)"
 
 
 class FilesModel:
@@ -27,9 +29,14 @@ class FilesModel:
         self._at_most = at_most
         self._predict = _method(model, "predict")
         self._batch = _method(model, "predict_batch")
+        self._stream = _method(model, "predict_stream")
+        if self._predict is not None and is_generator(self._predict[0]):
+            self._predict, self._stream = None, self._stream or self._predict
+        has_one = self._predict is not None or self._batch is not None
+        self.streams = "" if self._stream is None else "also" if has_one else "only"
         self.batch_size = batch_size(model)
         self.inputs, self.outputs = names_of(model, "inputs"), names_of(model, "outputs")
-        if self._predict is None and self._batch is None:
+        if not has_one and self._stream is None:
             raise TypeError(NO_METHOD)
 
     def results(self, batch: list[dict[str, bytes]], explain: bool) -> list[Any] | None:
@@ -50,6 +57,8 @@ class FilesModel:
 
     def alone(self, inputs: dict[str, bytes], explain: bool) -> Any:
         try:
+            if self.streams == "only":
+                return self._joined(inputs, explain)
             if self._batch is None or self._predict is not None:
                 return _call(self._predict, inputs, explain)
             results = list(_call(self._batch, [inputs], explain))
@@ -58,6 +67,22 @@ class FilesModel:
         if len(results) != 1:
             return TypeError(f"predict_batch returned {len(results)} answers to 1 input")
         return results[0]
+
+    def stream(self, inputs: dict[str, bytes], take: Callable[[Any], None]) -> None:
+        """Hands over each result as soon as the model gives it."""
+        hand_over(_call(self._stream, inputs, explain=False), take)
+
+    def _joined(self, inputs: dict[str, bytes], explain: bool) -> dict[str, bytes]:
+        """All results of a stream as one: the pieces of each output, one behind the other."""
+        found: dict[str, bytearray] = {}
+
+        def take(result: Any) -> None:
+            for name, piece in self.files(result):
+                found.setdefault(name, bytearray()).extend(piece)
+            within(sum(len(body) for body in found.values()), self._at_most)
+
+        hand_over(_call(self._stream, inputs, explain), take)
+        return {name: bytes(body) for name, body in found.items()}
 
     def files(self, result: Any) -> list[tuple[str, bytes]]:
         """What the model returned, as named bodies. Raises what it raised, OverLimit and what JSON cannot hold."""

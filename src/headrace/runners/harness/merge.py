@@ -58,6 +58,14 @@ def _said(parameters: dict[str, Any] | None) -> str | None:
 
 def run_together(model: Adapter, facts: Facts, requests: list[Request]) -> list[Reply]:
     """Raises Refused, and whatever the model raises."""
+    arrays, asked = arrays_of(facts, requests)
+    result = model.run(arrays, asked)
+    given = result if isinstance(result, Given) else Given(result)
+    return replies(facts, requests, given, asked.outputs)
+
+
+def arrays_of(facts: Facts, requests: list[Request]) -> tuple[dict[str, Any], Asked]:
+    """What the model is given. Raises Refused."""
     first = requests[0]
     arrays = {}
     for number, one in enumerate(first.inputs):
@@ -68,26 +76,28 @@ def run_together(model: Adapter, facts: Facts, requests: list[Request]) -> list[
             rows = sum([part.shape[0] for part in parts])
             arrays[one.name] = array_of(parts, (rows, *one.shape[1:]), facts.name)
     names = None if first.outputs is None else tuple([one.name for one in first.outputs])
-    asked = Asked(names, first.parameters or {}, first.inputs, first.id)
-    result = model.run(arrays, asked)
-    given = result if isinstance(result, Given) else Given(result)
-    return _split(facts, requests, given, names)
+    return arrays, Asked(names, first.parameters or {}, first.inputs, first.id, facts.name)
 
 
-def _split(facts: Facts, requests: list[Request], given: Given, names: tuple[str, ...] | None) -> list[Reply]:
-    declared = facts.output_types
+def replies(facts: Facts, requests: list[Request], given: Given, names: tuple[str, ...] | None) -> list[Reply]:
+    """What the model gave, as each request is to see it."""
+    wholes = [_whole(facts, given, name) for name in _order(facts, given.outputs, names)]
+    if len(requests) == 1:
+        return [Reply(requests[0], wholes, given.parameters)]
     outputs: list[list[Output]] = [[] for _ in requests]
-    for name in _order(facts, given.outputs, names):
-        if name not in given.outputs:
-            raise _missing(facts, name)
-        array = as_array(given.outputs[name], name)
-        column = column_of(name, array, declared.get(name) or (given.datatypes or {}).get(name))
-        parameters = (given.tensor_parameters or {}).get(name)
-        if len(requests) == 1:
-            outputs[0].append(Output(column, array.shape, 0, array.size, parameters))
-            continue
-        _spread(requests, outputs, Output(column, array.shape, 0, array.size, parameters))
+    for whole in wholes:
+        _spread(requests, outputs, whole)
     return [Reply(request, own, given.parameters) for request, own in zip(requests, outputs, strict=True)]
+
+
+def _whole(facts: Facts, given: Given, name: str) -> Output:
+    """One output, of all that ran together."""
+    if name not in given.outputs:
+        raise _missing(facts, name)
+    array = as_array(given.outputs[name], name)
+    declared = facts.output_types.get(name) or (given.datatypes.get(name) if given.datatypes else None)
+    parameters = given.tensor_parameters.get(name) if given.tensor_parameters else None
+    return Output(column_of(name, array, declared), array.shape, 0, array.size, parameters)
 
 
 def _spread(requests: list[Request], outputs: list[list[Output]], whole: Output) -> None:
@@ -110,6 +120,8 @@ def _order(facts: Facts, given: dict[str, Any], names: tuple[str, ...] | None) -
     declared = facts.output_types
     if not declared:
         return given
+    if declared.keys() == given.keys():
+        return declared
     first = declared if facts.strict else [name for name in declared if name in given]
     return [*first, *(name for name in given if name not in declared)]
 

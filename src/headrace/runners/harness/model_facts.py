@@ -22,13 +22,16 @@ class Declared(Protocol):
     max_batch_size: int
     strict: bool
     rows: int
+    streams: str
+    sequences: int
 
 
 class Facts:
     def __init__(self, name: str, version: str, said: Declared) -> None:
-        self.name, self.version, self.platform = name, version, said.platform
+        self.name, self.version, self.platform = name or "model", version, said.platform
         self.inputs, self.outputs, self.max_batch_size = said.inputs, said.outputs, said.max_batch_size
-        self.strict, self.rows = said.strict, said.max_batch_size or said.rows
+        self.streams, self.sequences = said.streams, said.sequences
+        self.strict, self.rows = said.strict, 0 if said.sequences else said.max_batch_size or said.rows
         self._specs = {spec.name: spec for spec in said.inputs} if said.strict else {}
         self._required = sum(not spec.optional for spec in said.inputs)
         self.output_types = {spec.name: spec.datatype for spec in said.outputs}
@@ -40,12 +43,19 @@ class Facts:
             "inputs": [{"name": one.name, "datatype": one.datatype, "shape": one.shape} for one in self.inputs],
             "outputs": [{"name": one.name, "datatype": one.datatype, "shape": one.shape} for one in self.outputs],
             "max_batch_size": self.max_batch_size,
+            "streams": self.streams,
+            "sequences": self.sequences,
         }
 
     def check(self, request: Request) -> None:
         """Raises Refused with Triton's texts. Data in lists are flat afterwards."""
+        words = request.words
+        if words is not None and words.good and words.fits(request.inputs[0].data):
+            return
         try:
             self._check(request)
+            if words is not None:
+                words.good = True
         except Refused as error:
             raise Refused(
                 f"[request id: {request.id}] {error}" if request.id_given else str(error), error.kind

@@ -10,10 +10,14 @@ from headrace.runners.harness.questions import FILES, Asked
 from headrace.runners.harness.tensors import Refused
 
 
-def answered(times: tuple[int, int, float], names: list[tuple[str, int]], meta: Mapping[str, str]) -> tuple[Any, ...]:
-    if not meta:
+def answered(
+    times: tuple[int, int, float], names: list[tuple[str, int]], meta: Mapping[str, str], *, more: bool = False
+) -> tuple[Any, ...]:
+    """`more`: further answers to the same question follow."""
+    if not meta and not more:
         return (*times, None, names)
-    return (*times, None, names, "model", {key: clean(value) for key, value in meta.items()})
+    said = {key: clean(value) for key, value in meta.items()}
+    return (*times, None, names, "model", said, True) if more else (*times, None, names, "model", said)
 
 
 def failed(

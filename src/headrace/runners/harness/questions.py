@@ -5,19 +5,33 @@ from __future__ import annotations
 import io
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 GROUP_BYTES = 64 << 20  # of bodies that are read for one turn
 FILES = "files"
 
-Started = Callable[[int, int], None]  # index of the first question that is worked on, and how many are
+
+class Started(Protocol):
+    """What is told to the server, and by it, without a frame: see dialects/cell.py."""
+
+    def __call__(self, index: int, count: int) -> None:
+        """The first question that is worked on, and how many are."""
+        ...
+
+    def unwanted(self, index: int) -> bool:
+        """Nobody wants further answers to this question."""
+        ...
+
+    def taken(self) -> int:
+        """Answers of the stream that is running which were read."""
+        ...
 
 
 class Asked:
     """One entry of an ASK frame."""
 
-    __slots__ = ("explain", "form", "meta", "names")
+    __slots__ = ("explain", "form", "meta", "names", "size")
 
     def __init__(self, entry: list[Any]) -> None:
         self.explain: bool = entry[0]
@@ -27,10 +41,7 @@ class Asked:
             self.meta: dict[str, str] = entry[3]
         else:
             self.form, self.meta = FILES, {}
-
-    @property
-    def size(self) -> int:
-        return sum(size for _, size in self.names)
+        self.size = sum([size for _, size in self.names])
 
 
 class Bodies:

@@ -19,9 +19,11 @@ from typing import Any, Protocol
 from headrace.runners.harness.answers import ASK, FAILED, HEAD, READY, Answers
 from headrace.runners.harness.failures import log, sentence
 from headrace.runners.harness.files_model import FilesDesk, FilesModel
+from headrace.runners.harness.jsons import loads
 from headrace.runners.harness.questions import FILES, Asked, Bodies, Started
 
-CELL = struct.Struct("=QQ")  # number of the first question at work, how many are at work together
+CELL = struct.Struct("=QQQQ")  # as in headrace/dialects/cell.py: the first two are ours to write
+OURS = struct.Struct("=QQ")  # number of the first question at work, how many are at work together
 LONGEST_TRACE = 16_000  # characters
 READ_AHEAD = 256 * 1024  # bytes
 HERE = __package__ or ""
@@ -54,6 +56,12 @@ class Loaded:
             "inputs": self._files.inputs,
             "outputs": self._files.outputs,
         }
+        if self._files.streams:
+            self.ready["tensors"] = self._facts(self._as_bytes(self._files)).told()
+
+    def _as_bytes(self, files: FilesModel) -> Any:
+        names = [self._settings.get(name) or getattr(files, name) for name in ("inputs", "outputs")]
+        return _part("bytes_desk").FilesAsBytes(*names, files.streams)
 
     def _tensors(self, model: Any) -> None:
         facts = self._facts(model)
@@ -112,13 +120,27 @@ def load(folder: Path, entry: str) -> object:
     return model
 
 
+class Progress:
+    """Which questions have begun, as the server reads it, and what it says of them: see questions.Started."""
+
+    def __init__(self, cell: mmap.mmap) -> None:
+        self._cell = cell
+        self.before = 0  # questions before those that are counted from 0
+
+    def __call__(self, index: int, count: int) -> None:
+        OURS.pack_into(self._cell, 0, self.before + index, count)
+
+    def unwanted(self, index: int) -> bool:
+        _, _, unwanted, _ = CELL.unpack_from(self._cell)
+        return bool(unwanted == self.before + index + 1)
+
+    def taken(self) -> int:
+        *_, taken = CELL.unpack_from(self._cell)
+        return int(taken)
+
+
 def answer_forever(loaded: Loaded, reader: io.BufferedReader[Any], cell: mmap.mmap) -> int:
-    asked = begun = 0
-    bodies = Bodies(reader)
-
-    def started(index: int, count: int) -> None:
-        CELL.pack_into(cell, 0, asked + begun + index, count)
-
+    bodies, started = Bodies(reader), Progress(cell)
     while True:
         head = reader.read(HEAD.size)
         if len(head) != HEAD.size:
@@ -126,16 +148,17 @@ def answer_forever(loaded: Loaded, reader: io.BufferedReader[Any], cell: mmap.mm
         kind, length, _ = HEAD.unpack(head)
         if kind != ASK:
             return 1
-        questions = [Asked(entry) for entry in json.loads(reader.read(length))]
-        begun = 0
+        questions = [Asked(entry) for entry in loads(reader.read(length))]
         for part in _by_form(questions):
             loaded.desk(part[0].form == FILES).answer_all(part, bodies, started)
-            begun += len(part)
-        asked += len(questions)
+            started.before += len(part)
 
 
 def _by_form(questions: list[Asked]) -> list[list[Asked]]:
     """Runs of files and of requests: nearly always one."""
+    files = [one.form == FILES for one in questions]
+    if all(files) or not any(files):
+        return [questions] if questions else []
     parts: list[list[Asked]] = []
     for one in questions:
         if parts and (parts[-1][0].form == FILES) is (one.form == FILES):

@@ -9,10 +9,12 @@ from headrace.runners.harness.answers import Answers
 from headrace.runners.harness.classify import classified
 from headrace.runners.harness.failures import log, within
 from headrace.runners.harness.files_form import FilesForm
+from headrace.runners.harness.flow import STREAM
 from headrace.runners.harness.merge import groups, run_together
 from headrace.runners.harness.model_facts import Facts
 from headrace.runners.harness.outcomes import answered, failed
 from headrace.runners.harness.questions import FILES, Asked, Bodies, Clock, Started, turns
+from headrace.runners.harness.streaming import stream_one, the_whole
 from headrace.runners.harness.tensors import Reply, Request
 from headrace.runners.harness.v2_json import JsonForm
 from headrace.runners.harness.v2_proto import ProtoForm
@@ -32,6 +34,18 @@ class TensorDesk:
         self._at_once = AT_ONCE if facts.rows > 1 else 1
 
     def answer_all(self, questions: list[Asked], bodies: Bodies, started: Started) -> None:
+        if STREAM in questions[0].meta:
+            self._stream(questions[0], bodies, started)
+            return
+        if self._model.streams == "only":
+            self._each(questions, bodies, started)
+            return
+        if self._at_once == 1:
+            last = len(questions) - 1
+            for index, asked in enumerate(questions):
+                started(index, 1)
+                self._one(asked, bodies, last=index == last)
+            return
         for index, end in turns(questions, self._at_once):
             started(index, 1)
             if end - index == 1:
@@ -55,6 +69,42 @@ class TensorDesk:
             self.send(*failed(failure, clock.stop(1), asked, self.name), last)
         else:
             self.send(answered(times, names, meta), contents, last)
+
+    def _stream(self, asked: Asked, bodies: Bodies, started: Started) -> None:
+        """Any number of answers to one question."""
+        started(0, 1)
+        clock = Clock()
+        request = self.decode(asked, bodies)
+        if isinstance(request, BaseException):
+            self.send(*failed(request, clock.stop(1), asked, self.name), last=True)
+        else:
+            stream_one(self._model, self._facts, self, (asked, request), started)
+
+    def _each(self, questions: list[Asked], bodies: Bodies, started: Started) -> None:
+        """One answer each from a model that gives any number: a job's input gets them all as one."""
+        for index, asked in enumerate(questions):
+            started(index, 1)
+            last = index == len(questions) - 1
+            if asked.form == FILES:
+                self._joined(asked, bodies, last)
+            else:
+                self._one(asked, bodies, last)
+
+    def _joined(self, asked: Asked, bodies: Bodies, last: bool) -> None:
+        clock = Clock()
+        try:
+            request = self.decode(asked, bodies)
+            if isinstance(request, BaseException):
+                raise request  # noqa: TRY301 - one place where failures become answers
+            found = the_whole(self._model, self._facts, request, self._at_most)
+            files = self._files.encode_joined(found)
+            within(sum(len(body) for _, body in files), self._at_most)
+        except BaseException as failure:  # noqa: BLE001 - also SystemExit: whatever the model does costs its input only
+            log(failure)
+            self.send(*failed(failure, clock.stop(1), asked, self.name), last)
+            return
+        names = [(name, len(body)) for name, body in files]
+        self.send(answered(clock.stop(1), names, {}), [body for _, body in files], last)
 
     def decode(self, asked: Asked, bodies: Bodies) -> Request | BaseException:
         files, body = ({}, bodies.one(asked)) if asked.form != FILES else (bodies.files(asked), memoryview(b""))

@@ -78,7 +78,7 @@ class Wanted(NamedTuple):
 class Request:
     """`id` "" is replaced by one of ours. `outputs` None: all."""
 
-    __slots__ = ("binary", "id", "id_given", "inputs", "model", "outputs", "parameters", "typed")
+    __slots__ = ("binary", "id", "id_given", "inputs", "model", "outputs", "parameters", "typed", "words")
 
     def __init__(
         self,
@@ -92,6 +92,7 @@ class Request:
         self.binary = False  # all outputs that were not asked for by name are wanted binary
         self.typed = False  # gRPC: typed contents instead of raw ones
         self.model = ""  # the name by which it was asked for, where the request says it
+        self.words: Any = None  # in which it was asked, where they may come again (words.py)
 
 
 class Column:
@@ -113,6 +114,10 @@ class Column:
             self._flat = self.values if isinstance(self.values, list) else self.values.tolist()
         flat = self._flat
         return flat if stop - start == len(flat) else flat[start:stop]
+
+    def part(self, start: int, stop: int) -> Any:
+        values = self.values
+        return values if stop - start == len(values) else values[start:stop]
 
     def raw(self, start: int, stop: int) -> bytes | memoryview:
         """The bytes of the binary extension."""
@@ -143,6 +148,11 @@ class Output:
     @property
     def flat(self) -> list[Any]:
         return self.column.flat(self.start, self.stop)
+
+    @property
+    def part(self) -> Any:
+        """As it is held: a flat array, or a list."""
+        return self.column.part(self.start, self.stop)
 
     @property
     def raw(self) -> bytes | memoryview:

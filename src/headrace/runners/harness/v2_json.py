@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
-import importlib
+import contextlib
 import json
 import math
 from collections.abc import Mapping
 from typing import Any
 
 from headrace.runners.harness import v2_binary
+from headrace.runners.harness.jsons import ORJSON, loads
 from headrace.runners.harness.model_facts import Facts
+from headrace.runners.harness.numbers import LARGE, Numbers
 from headrace.runners.harness.tensors import (
     DATATYPES,
     MOST_DIMENSIONS,
@@ -24,38 +26,31 @@ from headrace.runners.harness.tensors import (
     as_bytes,
     once,
 )
+from headrace.runners.harness.words import JsonWords, alone
 
 LARGEST_KEPT, MOST_KEPT = 2_048, 256  # bytes of a JSON header, and how many of them are remembered
-LARGE = 256  # elements from which orjson is asked, where the model's environment has it
+# whose numbers orjson writes from an array as they are
+NUMBERS = frozenset({"UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64"})
 DEEP = "JSON nesting depth exceeds maximum allowed limit (100)"
 _json = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _quoted = json.encoder.encode_basestring_ascii
-
-
-def _orjson() -> Any:
-    try:
-        return importlib.import_module("orjson")
-    except ImportError:
-        return None
 
 
 class JsonForm:
     """Remembers the JSON before binary tensors and the beginnings of outputs: clients repeat them."""
 
     def __init__(self, facts: Facts) -> None:
-        self._facts, self._orjson = facts, _orjson()
+        self._facts = facts
+        self._words, self._numbers = JsonWords(), Numbers()
         self._headers: dict[bytes, tuple[Request, list[int]]] = {}
-        self._starts: dict[tuple[str, str, tuple[int, ...]], str] = {}
-        self._names: dict[str, str] = {}
+        self._starts: dict[tuple[str, str, tuple[int, ...]], bytes] = {}
+        self._names: dict[str, bytes] = {}
 
     def decode(self, body: memoryview, meta: Mapping[str, str]) -> Request:
         """Raises Refused."""
         told = meta.get("json")
         if told is None:
-            request, sizes = self._parsed(body, meta)
-            if sizes:
-                v2_binary.take_tensors(request, sizes, body[len(body) :], self._facts.name)
-            return request
+            return self._text(bytes(body), meta)
         length = v2_binary.header_length(told, len(body))
         if length == 0:
             facts, accept = self._facts, meta.get("accept", "")
@@ -64,6 +59,27 @@ class JsonForm:
             return v2_binary.raw_request(one_id, body, facts.name, facts.inputs, facts.max_batch_size > 0, as_json)
         request, sizes = self._header(body[:length], meta)
         v2_binary.take_tensors(request, sizes or [-1] * len(request.inputs), body[length:], self._facts.name)
+        return request
+
+    def _text(self, text: bytes, meta: Mapping[str, str]) -> Request:
+        """JSON and nothing else."""
+        words = None
+        if (parts := self._words.split(text)) is not None:
+            words, data, place = parts
+            known = self._words.find(words)
+            if known is not None:
+                with contextlib.suppress(ValueError):  # what is wrong with it is told below
+                    raw = self._numbers.raw(data, known.first.inputs[0].datatype, known.count)
+                    return known.again(loads(data) if raw is None else raw, meta.get("id", ""))
+            elif len(data) >= LARGE and alone(words):
+                with contextlib.suppress(ValueError, Refused):  # as above
+                    return self._large(words, data, place, meta)
+        given = self._loads(text)
+        request, sizes = parse(given, meta)
+        if sizes:
+            v2_binary.take_tensors(request, sizes, memoryview(b""), self._facts.name)
+        elif words is not None and not given.get("id"):
+            self._words.keep(words, request)
         return request
 
     def _header(self, header: memoryview, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
@@ -86,10 +102,23 @@ class JsonForm:
     def _parsed(self, body: memoryview, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
         return parse(self._loads(body), meta)
 
-    def _loads(self, body: memoryview) -> Any:
-        if self._orjson is not None:
+    def _large(self, words: bytes, data: bytes, place: int, meta: Mapping[str, str]) -> Request:
+        """Of words that are not known around many numbers. Raises ValueError, Refused for what is not that simple."""
+        given = loads(words[:place] + b"[]" + words[place:])
+        request, sizes = parse(given, meta)
+        [one] = [one for one in request.inputs if type(one.data) is list]
+        raw = self._numbers.raw(data, one.datatype, math.prod(one.shape))
+        if raw is None or sizes:
+            raise ValueError
+        if not given.get("id"):
+            self._words.keep(words, request)
+        one.data = raw
+        return request
+
+    def _loads(self, body: bytes | memoryview) -> Any:
+        if ORJSON is not None:
             try:
-                return self._orjson.loads(body)
+                return ORJSON.loads(body)
             except ValueError:  # orjson knows no NaN; what json says of a real mistake is what is told
                 pass
         try:
@@ -105,44 +134,42 @@ class JsonForm:
         """The body, and what the door is to know of it. Raises Refused for what JSON cannot carry."""
         request, facts = reply.request, self._facts
         name = request.model or meta.get("model") or facts.name
-        start = self._names.get(name)
-        if start is None:
-            start = f',"model_name":{_quoted(name)},"model_version":{_quoted(facts.version)}'
-            if len(self._names) < MOST_KEPT and len(name) <= LARGEST_KEPT:
-                self._names[name] = start
-        parts = ['{"id":', _quoted(request.id), start]
+        parts: list[bytes | memoryview] = [b'{"id":', _quoted(request.id).encode(), self._named(name)]
         if reply.parameters:
-            parts.append(f',"parameters":{_json(reply.parameters)}')
-        parts.append(',"outputs":[')
+            parts.append(b',"parameters":%b' % _json(reply.parameters).encode())
         tails: list[bytes | memoryview] = []
         wanted = {one.name: one for one in request.outputs} if request.outputs else None
-        for number, output in enumerate(reply.outputs):
-            if number:
-                parts.append(",")
+        begin = b',"outputs":['
+        for output in reply.outputs:
             asked = wanted.get(output.column.name) if wanted is not None else None
             binary = asked.binary if asked is not None else request.binary
+            parts.append(begin)
             self._output(output, asked, parts, tails if binary else None)
-        parts.append("]}")
-        head = "".join(parts).encode()
-        told = {"id": request.id[:1_000]}
+            begin = b","
+        parts.append(b"]}" if reply.outputs else b',"outputs":[]}')
+        told = {} if request.id == meta.get("id") else {"id": request.id[:1_000]}
         if not any(map(len, tails)):
-            return head, told
+            return b"".join(parts), told
+        head = b"".join(parts)
         told["json"] = str(len(head))
         return b"".join([head, *tails]), told
 
-    def _output(
-        self, output: Output, asked: Wanted | None, parts: list[str], tails: list[bytes | memoryview] | None
-    ) -> None:
-        column = output.column
-        key = (column.name, column.datatype, output.shape)
-        start = self._starts.get(key)
+    def _named(self, name: str) -> bytes:
+        start = self._names.get(name)
         if start is None:
-            shape = ",".join(map(str, output.shape))
-            start = f'{{"name":{_quoted(column.name)},"datatype":"{column.datatype}","shape":[{shape}]'
-            if len(self._starts) >= MOST_KEPT:
-                self._starts.clear()
-            self._starts[key] = start
-        parts.append(start)
+            start = f',"model_name":{_quoted(name)},"model_version":{_quoted(self._facts.version)}'.encode()
+            if len(self._names) < MOST_KEPT and len(name) <= LARGEST_KEPT:
+                self._names[name] = start
+        return start
+
+    def _output(
+        self,
+        output: Output,
+        asked: Wanted | None,
+        parts: list[bytes | memoryview],
+        tails: list[bytes | memoryview] | None,
+    ) -> None:
+        parts.append(self._described(output))
         parameters = output.parameters
         if tails is not None:
             raw = output.raw
@@ -150,27 +177,42 @@ class JsonForm:
             if parameters:
                 parameters = {**parameters, "binary_data_size": len(raw)}
             else:
-                parts.append(f',"parameters":{{"binary_data_size":{len(raw)}}}')
+                parts.append(b',"parameters":{"binary_data_size":%d}' % len(raw))
         if parameters:
-            parts.append(f',"parameters":{_json(parameters)}')
+            parts.append(b',"parameters":%b' % _json(parameters).encode())
         if tails is None:
             as_base64 = asked is not None and (asked.parameters or {}).get("content_type") == "base64"
-            parts += (',"data":', self._data(output, as_base64=as_base64))
-        parts.append("}")
+            parts += (b',"data":', _data(output, as_base64=as_base64))
+        parts.append(b"}")
 
-    def _data(self, output: Output, *, as_base64: bool) -> str:
-        column, values = output.column, output.flat
-        if column.datatype == "BYTES":
-            return _strings(column.name, values, as_base64=as_base64)
-        if column.datatype == "BOOL":
-            return str([bool(value) for value in values]).lower()
-        if len(values) > LARGE and self._orjson is not None:
-            text: bytes = self._orjson.dumps(values)  # null for what is not finite
-            return text.decode()
-        text_of_list = str(values)
-        if "n" in text_of_list:  # nan or inf
-            return str([value if math.isfinite(value) else None for value in values]).replace("None", "null")
-        return text_of_list
+    def _described(self, output: Output) -> bytes:
+        column = output.column
+        key = (column.name, column.datatype, output.shape)
+        start = self._starts.get(key)
+        if start is None:
+            shape = ",".join(map(str, output.shape))
+            text = f'{{"name":{_quoted(column.name)},"datatype":"{column.datatype}","shape":[{shape}]'
+            start = text.encode()
+            if len(self._starts) >= MOST_KEPT:
+                self._starts.clear()
+            self._starts[key] = start
+        return start
+
+
+def _data(output: Output, *, as_base64: bool) -> bytes:
+    column = output.column
+    if ORJSON is not None and column.datatype in NUMBERS:
+        text: bytes = ORJSON.dumps(output.part, option=ORJSON.OPT_SERIALIZE_NUMPY)  # null for what is not finite
+        return text
+    values = output.flat
+    if column.datatype == "BYTES":
+        return _strings(column.name, values, as_base64=as_base64).encode()
+    if column.datatype == "BOOL":
+        return str([bool(value) for value in values]).lower().encode()
+    text_of_list = str(values)
+    if "n" in text_of_list:  # nan or inf
+        text_of_list = str([value if math.isfinite(value) else None for value in values]).replace("None", "null")
+    return text_of_list.encode()
 
 
 def parse(given: Any, meta: Mapping[str, str]) -> tuple[Request, list[int]]:

@@ -37,6 +37,7 @@ from headrace.runners.harness.tensors import (
     Wanted,
     once,
 )
+from headrace.runners.harness.words import ProtoWords
 
 LARGEST_KEPT, MOST_KEPT = 512, 512  # bytes of a part of a message, and how many of them are remembered
 SIGN_32 = 1 << 31
@@ -58,16 +59,20 @@ class ProtoForm:
         self._wanted: dict[bytes, Wanted] = {}
         self._starts: dict[tuple[str, str, tuple[int, ...]], bytes] = {}
         self._names: dict[str, bytes] = {}
+        self._words = ProtoWords()
 
     def decode(self, body: memoryview, meta: Mapping[str, str]) -> Request:
         """Raises Refused."""
+        known = self._words.find(body)
+        if known is not None:
+            return known[0].again(known[1], meta.get("id", ""))
         try:
             return self._decoded(body, meta)
         except Broken as error:
             raise Refused(f"the message is not a ModelInferRequest: {error}") from None
 
     def _decoded(self, body: memoryview, meta: Mapping[str, str]) -> Request:  # noqa: C901 - a branch for each field
-        one_id, name, inputs, raw = "", "", [], []
+        one_id, name, inputs, raw, number = "", "", [], [], 0
         wanted: list[Wanted] = []
         parameters: dict[str, Any] = {}
         for number, value in fields(body):
@@ -90,6 +95,8 @@ class ProtoForm:
         request.model = name
         if parameters:
             _reserved(request, parameters)
+        if number == 7 and len(raw) == 1 and not one_id:
+            self._words.keep(body, request)
         return request
 
     def _check(self, inputs: list[Input], wanted: list[Wanted], raw: list[memoryview]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from headrace.runners.harness.tensors import Input, Spec
 
@@ -14,6 +14,7 @@ class Asked(NamedTuple):
     parameters: dict[str, Any]
     inputs: list[Input]  # of the first of them: for what its tensors say besides their data
     id: str = ""
+    model: str = ""  # its name, for sentences
 
 
 class Given(NamedTuple):
@@ -25,11 +26,23 @@ class Given(NamedTuple):
     datatypes: dict[str, str] | None = None
 
 
+class Taker(Protocol):
+    """Who takes the answers of a model that gives several, one after the other."""
+
+    def give(self, result: dict[str, Any] | Given, /) -> None:
+        """Waits while the reader is slow. Raises Unwanted (streaming.py) when nobody wants the rest."""
+        ...
+
+    def wanted(self) -> bool: ...
+
+
 class Adapter:
     """`inputs` empty: takes what it is given. With `max_batch_size` > 0 all first dimensions are the batch.
 
     `strict` False: names, datatypes and shapes of inputs are shown to those who ask, and not demanded.
     `rows`: requests are put together up to so many rows although no batch size is demanded of them.
+    `streams`: "" gives one answer to a request, "only" any number of them, "also" one or any number, as it is asked.
+    `sequences`: microseconds after which an idle sequence of requests ends; 0: it knows of no sequences.
     """
 
     platform = "python"
@@ -38,8 +51,14 @@ class Adapter:
     inputs: tuple[Spec, ...] = ()
     outputs: tuple[Spec, ...] = ()
     max_batch_size = 0
+    streams = ""
+    sequences = 0
     labels: dict[str, list[str]] | None = None  # by output, for the classification extension
 
     def run(self, arrays: dict[str, Any], asked: Asked, /) -> dict[str, Any] | Given:
         """Values that can be made arrays, by output name. Whatever it raises is the model's error."""
+        raise NotImplementedError
+
+    def stream(self, arrays: dict[str, Any], asked: Asked, taker: Taker, /) -> None:
+        """Gives each answer to the taker as soon as there is one. Where `streams` is not ""."""
         raise NotImplementedError

@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given
+from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given, Taker
+from headrace.runners.harness.adapters.one import only_one
 from headrace.runners.harness.arrays import Unfit, array_of
-from headrace.runners.harness.tensors import DATATYPES, UNSUPPORTED, Input, Refused, Spec, flatten
+from headrace.runners.harness.generators import hand_over
+from headrace.runners.harness.tensors import DATATYPES, Input, Spec, flatten
 
 SETTINGS = "model-settings.json"
-DECOUPLED = "HTTP end point doesn't support models with decoupled transaction policy"
 
 
 class MlServer(Adapter):
@@ -34,30 +35,31 @@ class MlServer(Adapter):
             if self._loop.run_until_complete(model.load()) is False:
                 raise RuntimeError("its load() returned False")
         model.ready = True
-        self._streams = type(model).predict is base.predict and type(model).predict_stream is not base.predict_stream
+        self.streams = _streams(type(model), base)
         self.platform = self._settings.platform or "mlserver"
         self.inputs, self.outputs = _specs(model.inputs), _specs(model.outputs)
         self.rows = self._settings.max_batch_size if self._settings.max_batch_size > 1 else 0
 
     def run(self, arrays: dict[str, Any], asked: Asked) -> Given:
+        if self.streams == "only":
+            found = only_one(self, arrays, asked)
+            return found if isinstance(found, Given) else Given(found)
         with self._context(self._settings):
-            request = self._request(arrays, asked)
-            response = self._loop.run_until_complete(self._only(request) if self._streams else self._ask(request))
+            response = self._loop.run_until_complete(self._ask(self._request(arrays, asked)))
         return _given(response)
 
     async def _ask(self, request: Any) -> Any:
         return await self._model.predict(request)
 
-    async def _only(self, request: Any) -> Any:
-        """The answer of a model that streams, when it is one. Raises Refused."""
+    def stream(self, arrays: dict[str, Any], asked: Asked, taker: Taker) -> None:
+        with self._context(self._settings):
+            request = self._request(arrays, asked)
 
-        async def payloads() -> Any:
-            yield request
+            async def payloads() -> Any:
+                yield request
 
-        answers = [answer async for answer in self._model.predict_stream(payloads())]
-        if len(answers) != 1:
-            raise Refused(DECOUPLED, UNSUPPORTED)
-        return answers[0]
+            answers = self._model.predict_stream(payloads())
+            hand_over(answers, lambda answer: taker.give(_given(answer)), self._loop)
 
     def _request(self, arrays: dict[str, Any], asked: Asked) -> Any:
         types = self._types
@@ -77,6 +79,13 @@ class MlServer(Adapter):
             outputs=None if asked.outputs is None else [types.RequestOutput(name=name) for name in asked.outputs],
             parameters=types.Parameters(**asked.parameters) if asked.parameters else None,
         )
+
+
+def _streams(kind: Any, base: Any) -> str:
+    """Which of MLServer's two methods the class has of its own."""
+    if kind.predict_stream is base.predict_stream:
+        return ""
+    return "only" if kind.predict is base.predict else "also"
 
 
 def _settings(folder: Path) -> Any:

@@ -8,24 +8,25 @@ class Model:
 
     def predict(self, inputs):             # {"x": array}; may take `parameters` too
         return {"y": inputs["x"] * 2}
+
+    def predict_stream(self, inputs):      # for those who ask for any number of answers: a generator, perhaps an async
+        yield {"y": inputs["x"]}           # one. Where it is the only one, or `predict` itself is a generator: always
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given
+from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given, Taker
+from headrace.runners.harness.adapters.one import only_one
 from headrace.runners.harness.files_model import takes
+from headrace.runners.harness.generators import hand_over, is_generator
 from headrace.runners.harness.tensors import DATATYPES, Spec
 
 
 class PythonTensors(Adapter):
     def __init__(self, model: Any, declared: dict[str, Any]) -> None:
-        predict = getattr(model, "predict", None)
-        if not callable(predict):
-            raise TypeError("the class has no predict(inputs)")
-        self._predict = predict
-        self._takes_parameters = takes(self._predict, "parameters")
+        self._predict, self._stream, self.streams = methods(model)
         self.inputs = specs("inputs", _said(model, declared, "inputs"))
         self.outputs = specs("outputs", _said(model, declared, "outputs"))
         self.max_batch_size = _batch(_said(model, declared, "max_batch_size") or 0)
@@ -33,7 +34,14 @@ class PythonTensors(Adapter):
         check_batch(self)
 
     def run(self, arrays: dict[str, Any], asked: Asked) -> dict[str, Any] | Given:
-        given = self._predict(arrays, parameters=asked.parameters) if self._takes_parameters else self._predict(arrays)
+        if self._predict is None:
+            return only_one(self, arrays, asked)
+        return self._named(_call(self._predict, arrays, asked))
+
+    def stream(self, arrays: dict[str, Any], asked: Asked, taker: Taker) -> None:
+        hand_over(_call(self._stream, arrays, asked), lambda given: taker.give(self._named(given)))
+
+    def _named(self, given: Any) -> dict[str, Any] | Given:
         if isinstance(given, dict):
             return given
         if len(self.outputs) == 1:
@@ -41,6 +49,32 @@ class PythonTensors(Adapter):
         if isinstance(given, (list, tuple)) and len(given) == len(self.outputs):
             return {spec.name: one for spec, one in zip(self.outputs, given, strict=True)}
         raise TypeError(f"predict returned a {type(given).__name__}, and should return arrays by output name")
+
+
+Method = tuple[Any, bool]
+
+
+def methods(model: Any) -> tuple[Method | None, Method | None, str]:
+    """predict, what streams, and `streams` of an Adapter; with each method, whether it takes `parameters`."""
+    found = [one if callable(one := getattr(model, name, None)) else None for name in ("predict", "predict_stream")]
+    predict, stream = found
+    if predict is None and stream is None:
+        raise TypeError("the class has neither predict(inputs) nor predict_stream(inputs)")
+    if is_generator(predict):
+        predict, stream = None, stream or predict
+    streams = "" if stream is None else "only" if predict is None else "also"
+    return _method(predict), _method(stream), streams
+
+
+def _method(function: Any) -> Method | None:
+    return None if function is None else (function, takes(function, "parameters"))
+
+
+def _call(method: Method | None, arrays: dict[str, Any], asked: Asked) -> Any:
+    if method is None:
+        raise TypeError("the class gives one answer to a request, and has no predict_stream(inputs)")
+    function, takes_parameters = method
+    return function(arrays, parameters=asked.parameters) if takes_parameters else function(arrays)
 
 
 def is_tensor_class(model: Any, declared: dict[str, Any]) -> bool:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
+import inspect
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from headrace.runners.harness.adapters import triton_shim
-from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given
+from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given, Taker
 from headrace.runners.harness.adapters.triton_config import Config
+from headrace.runners.harness.adapters.triton_requests import InferenceRequest, InferenceResponse, Sender
+from headrace.runners.harness.adapters.triton_sequences import InSequence
+from headrace.runners.harness.flow import DECOUPLED
 from headrace.runners.harness.tensors import UNSUPPORTED, Refused
-
-DECOUPLED = "HTTP end point doesn't support models with decoupled transaction policy"
 
 
 class Configured(Adapter):
@@ -33,10 +37,13 @@ class PythonBackend(Configured):
         sys.modules["triton_python_backend_utils"] = triton_shim
         kind = _class(folder / path)
         if callable(complete := getattr(kind, "auto_complete_config", None)):
-            completed = complete(triton_shim.ModelConfig(config.tensors, config.max_batch_size))
-            config.max_batch_size = completed.max_batch_size
+            completed = complete(
+                triton_shim.ModelConfig(config.tensors, config.max_batch_size, decoupled=config.decoupled)
+            )
+            config.max_batch_size, config.decoupled = completed.max_batch_size, completed.decoupled
         super().__init__(config)
         self.platform = "python"
+        self.streams = "only" if config.decoupled else ""
         self._model = kind()
         if callable(initialize := getattr(self._model, "initialize", None)):
             initialize(_arguments(folder, path, config))
@@ -44,16 +51,41 @@ class PythonBackend(Configured):
     def run(self, arrays: dict[str, Any], asked: Asked) -> dict[str, Any] | Given:
         if self.config.decoupled:
             raise Refused(DECOUPLED, UNSUPPORTED)
-        names = list(asked.outputs or [spec.name for spec in self.outputs])
-        inputs = [triton_shim.Tensor(name, array) for name, array in arrays.items()]
-        request = triton_shim.InferenceRequest(inputs, asked.id, asked.parameters, names)
-        responses = self._model.execute([request])
-        response = responses[0] if responses else next(iter(request.get_response_sender().sent), None)
+        sent: list[InferenceResponse] = []
+        request, sender = self._request(arrays, asked, sent.append, lambda: True)
+        responses = _done(self._model.execute([request]))
+        if not responses or responses[0] is None:
+            sender.wait()
+        response = next(iter([one for one in responses or sent if one is not None] or sent), None)
         if response is None:
             raise TypeError("execute returned no response")
-        if (error := response.error()) is not None:
-            raise triton_shim.TritonModelException(error.message() if hasattr(error, "message") else str(error))
-        return Given({one.name(): one.as_numpy() for one in response.output_tensors()}, response.parameters() or None)
+        return _given(response)
+
+    def stream(self, arrays: dict[str, Any], asked: Asked, taker: Taker) -> None:
+        request, sender = self._request(arrays, asked, lambda one: taker.give(_given(one)), taker.wanted)
+        if _done(self._model.execute([request])) is not None:
+            raise TypeError("the model is decoupled, so execute must return None and send by the response sender")
+        sender.wait()
+
+    def _request(
+        self, arrays: dict[str, Any], asked: Asked, take: Callable[[Any], None], wanted: Callable[[], bool]
+    ) -> tuple[InferenceRequest, Sender]:
+        names = list(asked.outputs or [spec.name for spec in self.outputs])
+        inputs = [triton_shim.Tensor(name, array) for name, array in arrays.items()]
+        sender = Sender(take, wanted)
+        return InferenceRequest.given(inputs, asked.id, asked.parameters, names).answered_by(sender), sender
+
+
+def _done(result: Any) -> Any:
+    """`execute` may be a coroutine."""
+    return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+
+def _given(response: InferenceResponse) -> Given:
+    """Raises TritonModelException where the response is an error."""
+    if (error := response.error()) is not None:
+        raise triton_shim.TritonModelException(error.message() if hasattr(error, "message") else str(error))
+    return Given({one.name(): one.as_numpy() for one in response.output_tensors()}, response.parameters() or None)
 
 
 class TorchScript(Configured):
@@ -107,6 +139,12 @@ def _arguments(folder: Path, path: str, config: Config) -> dict[str, str]:
 
 def load(folder: Path, path: str, _declared: dict[str, Any]) -> Adapter:
     config = Config(folder)
+    model = _backend(folder, path, config)
+    said = config.sequence_batching
+    return model if said is None else InSequence(model, said)
+
+
+def _backend(folder: Path, path: str, config: Config) -> Adapter:
     match Path(path).suffix:
         case ".py":
             return PythonBackend(folder, path, config)

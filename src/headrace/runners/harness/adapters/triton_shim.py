@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Any
 
-from headrace.runners.harness.arrays import as_array, datatype_of, np
-from headrace.runners.harness.tensors import UNSUPPORTED, Refused
+from headrace.runners.harness.adapters.triton_requests import (
+    FINAL,
+    SEQUENCE_END,
+    SEQUENCE_START,
+    InferenceRequest,
+    InferenceResponse,
+    Tensor,
+    TritonError,
+    TritonModelException,
+)
+from headrace.runners.harness.arrays import np
 
-TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
-TRITONSERVER_REQUEST_FLAG_SEQUENCE_START, TRITONSERVER_REQUEST_FLAG_SEQUENCE_END = 1, 2
+__all__ = ["InferenceRequest", "InferenceResponse", "Tensor", "TritonError", "TritonModelException"]
+
+TRITONSERVER_RESPONSE_COMPLETE_FINAL = FINAL
+TRITONSERVER_REQUEST_FLAG_SEQUENCE_START, TRITONSERVER_REQUEST_FLAG_SEQUENCE_END = SEQUENCE_START, SEQUENCE_END
+TRITONSERVER_MEMORY_CPU, TRITONSERVER_MEMORY_GPU = 0, 2
 TYPES = {
     "TYPE_BOOL": np.bool_, "TYPE_UINT8": np.uint8, "TYPE_UINT16": np.uint16, "TYPE_UINT32": np.uint32,
     "TYPE_UINT64": np.uint64, "TYPE_INT8": np.int8, "TYPE_INT16": np.int16, "TYPE_INT32": np.int32,
@@ -19,134 +30,31 @@ TYPES = {
 }  # fmt: skip
 
 
-class TritonModelException(Exception):
-    """What a model raises of its own accord."""
+class PreferredMemory:
+    """Where a model wants the answers of other models: there is only one place here."""
 
-
-class TritonError:
-    UNKNOWN, INTERNAL, NOT_FOUND, INVALID_ARG, UNAVAILABLE, UNSUPPORTED, ALREADY_EXISTS, CANCELLED = range(8)
-
-    def __init__(self, message: str, code: int = INTERNAL) -> None:
-        self._message, self._code = str(message), code
-
-    def message(self) -> str:
-        return self._message
-
-    def code(self) -> int:
-        return self._code
-
-
-class Tensor:
-    def __init__(self, name: str, array: Any) -> None:
-        self._name, self._array = name, as_array(array, name)
-
-    def name(self) -> str:
-        return self._name
-
-    def as_numpy(self) -> Any:
-        return self._array
-
-    def shape(self) -> list[int]:
-        return list(self._array.shape)
-
-    def triton_dtype(self) -> str:
-        plain = datatype_of(self._array)
-        return f"TYPE_{'STRING' if plain == 'BYTES' else plain}"
-
-    def is_cpu(self) -> bool:
-        return True
-
-    def to_dlpack(self) -> Any:
-        return self._array.__dlpack__()
-
-    @staticmethod
-    def from_dlpack(name: str, tensor: Any) -> Tensor:
-        return Tensor(name, np.from_dlpack(tensor))
-
-
-class Sender:
-    """Collects what a model sends for one request."""
-
-    def __init__(self) -> None:
-        self.sent: list[InferenceResponse] = []
-
-    def send(self, response: InferenceResponse | None = None, flags: int = 0) -> None:  # noqa: ARG002 - models give it by name
-        if response is not None:
-            self.sent.append(response)
-
-    def is_cancelled(self) -> bool:
-        return False
-
-
-class InferenceRequest:
-    """A request as a model sees it. Models that ask other models (BLS) find none here."""
-
-    def __init__(self, inputs: list[Tensor], request_id: str, parameters: dict[str, Any], outputs: list[str]) -> None:
-        self._inputs, self._id, self._parameters, self._outputs = inputs, request_id, parameters, outputs
-        self._sender = Sender()
-
-    def inputs(self) -> list[Tensor]:
-        return self._inputs
-
-    def request_id(self) -> str:
-        return self._id
-
-    def correlation_id(self) -> int | str:
-        found: int | str = self._parameters.get("sequence_id", 0)
-        return found
-
-    def flags(self) -> int:
-        start, end = self._parameters.get("sequence_start"), self._parameters.get("sequence_end")
-        return (1 if start is True else 0) | (2 if end is True else 0)
-
-    def parameters(self) -> str:
-        return json.dumps(self._parameters)
-
-    def requested_output_names(self) -> list[str]:
-        return self._outputs
-
-    def get_response_sender(self) -> Sender:
-        return self._sender
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def exec(self, *_: Any, **__: Any) -> Any:
-        raise Refused("asking other models from inside a model (BLS) is not supported", UNSUPPORTED)
-
-
-class InferenceResponse:
-    def __init__(self, output_tensors: Any = (), error: TritonError | None = None, parameters: Any = None) -> None:
-        self._outputs, self._error, self._parameters = list(output_tensors), error, parameters or {}
-
-    def output_tensors(self) -> list[Tensor]:
-        return self._outputs
-
-    def has_error(self) -> bool:
-        return self._error is not None
-
-    def error(self) -> TritonError | None:
-        return self._error
-
-    def parameters(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._parameters
-        return found
+    def __init__(self, preferred_memory_type: int, preferred_device_id: int = 0) -> None:
+        self.preferred_memory_type, self.preferred_device_id = preferred_memory_type, preferred_device_id
 
 
 class ModelConfig:
     """What a model's auto_complete_config fills in."""
 
-    def __init__(self, tensors: dict[str, list[dict[str, Any]]], max_batch_size: int) -> None:
-        self._tensors, self.max_batch_size = tensors, max_batch_size
+    def __init__(self, tensors: dict[str, list[dict[str, Any]]], max_batch_size: int, *, decoupled: bool) -> None:
+        self._tensors, self.max_batch_size, self.decoupled = tensors, max_batch_size, decoupled
 
     def as_dict(self) -> dict[str, Any]:
-        return {**self._tensors, "max_batch_size": self.max_batch_size}
+        policy = {"model_transaction_policy": {"decoupled": self.decoupled}}
+        return {**self._tensors, "max_batch_size": self.max_batch_size, **policy}
 
     def set_max_batch_size(self, size: int) -> None:
         self.max_batch_size = size
 
     def set_dynamic_batching(self) -> None:
         """Requests are put together in any case."""
+
+    def set_model_transaction_policy(self, policy: dict[str, Any]) -> None:
+        self.decoupled = bool(policy.get("decoupled"))
 
     def add_input(self, tensor: dict[str, Any]) -> None:
         self._add("input", tensor)
@@ -161,7 +69,7 @@ class ModelConfig:
 
 class Logger:
     @staticmethod
-    def log(message: str, level: Any = None) -> None:  # noqa: ARG004 - as above
+    def log(message: str, level: Any = None) -> None:  # noqa: ARG004 - models give it by name
         logging.getLogger("model").info("%s", message)
 
     log_info = log_warn = log_error = log_verbose = log
