@@ -1,4 +1,4 @@
-"""Makes the *_pb2.py files of the Open Inference door from its .proto files.
+"""Makes the *_pb2.py files of the Open Inference door, and of the model containers' contract, from their .proto files.
 
 usage: python tools/make_protos.py
 
@@ -12,8 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-PACKAGE = "headrace.api.oip.grpc"
-FOLDER = Path(__file__).parent.parent / "src" / PACKAGE.replace(".", "/") / "proto"
+PACKAGES = ("headrace.api.oip.grpc", "headrace.dialects")
+SOURCE = Path(__file__).parent.parent / "src"
 
 FOR_MYPY = {
     "_Mapping]": "_Mapping[str, object]]",
@@ -23,22 +23,24 @@ FOR_MYPY = {
 
 
 def main() -> None:
-    protos = sorted(path.name for path in FOLDER.glob("*.proto"))
-    out = [f"-I{FOLDER}", f"--python_out={FOLDER}", f"--pyi_out={FOLDER}"]
-    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *out, *protos], check=True)
-    for path in FOLDER.glob("*_pb2.py*"):
-        path.write_text(_ours(path.read_text()))
+    for package in PACKAGES:
+        folder = SOURCE / package.replace(".", "/") / "proto"
+        protos = sorted(path.name for path in folder.glob("*.proto"))
+        out = [f"-I{folder}", f"--python_out={folder}", f"--pyi_out={folder}"]
+        subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *out, *protos], check=True)
+        for path in folder.glob("*_pb2.py*"):
+            path.write_text(_ours(path.read_text(), package))
 
 
-def _ours(text: str) -> str:
+def _ours(text: str, package: str) -> str:
     text = text.replace(
-        "from google.protobuf import descriptor_pool as _descriptor_pool", f"from {PACKAGE}.pool import POOL as _POOL"
+        "from google.protobuf import descriptor_pool as _descriptor_pool", f"from {package}.pool import POOL as _POOL"
     )
     text = text.replace("_descriptor_pool.Default()", "_POOL")
-    text = re.sub(r"^import (\w+_pb2) as", rf"from {PACKAGE}.proto import \1 as", text, flags=re.MULTILINE)
+    text = re.sub(r"^import (\w+_pb2) as", rf"from {package}.proto import \1 as", text, flags=re.MULTILINE)
     for vague, exact in FOR_MYPY.items():
         text = text.replace(vague, exact)
-    return re.sub(r"'(\w+_pb2)', globals\(\)", rf"'{PACKAGE}.proto.\1', globals()", text)
+    return re.sub(r"'(\w+_pb2)', globals\(\)", rf"'{package}.proto.\1', globals()", text)
 
 
 if __name__ == "__main__":

@@ -46,9 +46,9 @@ def excess(limits: Limits, root: int, work: Path) -> str | None:
         return f"it ran {threads} processes and threads, its limit is {limits.processes}"
     hidden_memory, hidden_disk = _hidden(pids)
     if (memory := _memory(pids, limits.memory - hidden_memory) + hidden_memory) > limits.memory:
-        return f"it used {_amount(memory)} of memory, its limit is {_amount(limits.memory)}"
-    if (disk := _disk(work) + hidden_disk) > limits.disk:
-        return f"it wrote {_amount(disk)} to its disk, its limit is {_amount(limits.disk)}"
+        return f"it used {amount(memory)} of memory, its limit is {amount(limits.memory)}"
+    if (written := disk(work) + hidden_disk) > limits.disk:
+        return f"it wrote {amount(written)} to its disk, its limit is {amount(limits.disk)}"
     return None
 
 
@@ -98,7 +98,8 @@ def _hidden(pids: Iterable[int]) -> tuple[int, int]:
     return sum(memory.values()), sum(disk.values())
 
 
-def _disk(folder: Path) -> int:
+def disk(folder: Path) -> int:
+    """Bytes that the files of a folder take; too many files are over any limit."""
     size = 0
     for number, entry in enumerate(_entries(str(folder))):
         with suppress(OSError):
@@ -133,5 +134,5 @@ def _text(path: str) -> str:
         return ""
 
 
-def _amount(size: int) -> str:
+def amount(size: int) -> str:
     return f"{size / (1 << 30):.1f} GB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MB"

@@ -18,6 +18,7 @@ from headrace.runners import sandbox, seccomp
 from headrace.runners.guard import Guard
 from headrace.runners.limits import Limits, limits_of
 from headrace.runners.log import Log, sweep
+from headrace.runners.memory import OF_REPLICAS
 from headrace.runners.runner import Ending
 from headrace.runners.watch import Start
 from headrace.settings import RunnerSettings
@@ -154,6 +155,7 @@ def _environment(launch: Launch, limits: Limits, writable: Path, *, plain: bool)
     work, tmp = (str(writable / "work"), str(writable / "tmp")) if plain else (sandbox.WORK, "/tmp")  # noqa: S108
     return {
         **dict.fromkeys(THREADS, str(len(limits.cpus))),
+        **OF_REPLICAS,
         **dict(launch.environment),
         "PATH": f"{Path(launch.python).parent}:/usr/local/bin:/usr/bin:/bin",
         "HOME": work,

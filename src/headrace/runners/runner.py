@@ -2,11 +2,14 @@
 
 import signal
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from headrace.domain.replica import Isolation, Launch
+from headrace.domain.image import ImageConfig
+from headrace.domain.reach import Reach
+from headrace.domain.replica import ImageLaunch, Isolation, Launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,11 @@ class Running(Protocol):
     def name(self) -> str: ...
 
     @property
-    def connection(self) -> socket.socket:
-        """Our end of the socket pair; the harness has the other. The dialect that is given it closes it."""
+    def connection(self) -> socket.socket | Reach:
+        """Our end of the socket pair; the harness has the other. The dialect that is given it closes it.
+
+        A model that listens by itself is reached another way.
+        """
         ...
 
     @property
@@ -56,6 +62,37 @@ class Runner(Protocol):
 
     async def start(self, launch: Launch) -> Running:
         """Raises Unsupported or ModelFailed when it cannot be started here."""
+        ...
+
+
+class ImageStore(Protocol):
+    """Where images lie that were brought in: every one whole, and checked against its digest."""
+
+    def config(self, digest: str) -> ImageConfig:
+        """Raises NotFound, StorageFailed, as the others do."""
+        ...
+
+    async def archive(self, digest: str) -> Path:
+        """A tar that every engine loads, docker-archive and OCI layout in one. It may vanish later: ask each time."""
+        ...
+
+    async def rootfs(self, digest: str) -> tuple[Path, ImageConfig]:
+        """The image's root file system, unpacked, for reading only."""
+        ...
+
+
+class ImageRunner(Protocol):
+    """Runs images: in containers of an engine, or in the sandbox."""
+
+    @property
+    def isolation(self) -> Isolation: ...
+
+    async def prepare(self, digest: str, report: Callable[[int], None]) -> None:
+        """Have the image where it is started from; `report` is told percentages. Raises as `start`."""
+        ...
+
+    async def start(self, launch: ImageLaunch) -> Running:
+        """Raises Unsupported when it cannot be started here, ModelFailed when the image is at fault."""
         ...
 
 

@@ -31,6 +31,7 @@ TABLES: dict[str, tuple[int, int, tuple[int, ...]]] = {
             *(172, 173, 175, 176, 179),  # iopl, ioperm, init_module, delete_module, quotactl
             *(246, 248, 249, 250, 272, 298),  # kexec_load, add_key, request_key, keyctl, unshare, perf_event_open
             *(303, 304, 308, 312, 313, 320),  # file handles, setns, kcmp, finit_module, kexec_file_load
+            *(310, 311),  # process_vm_readv, process_vm_writev
             *(321, 323),  # bpf, userfaultfd
         ),
     ),
@@ -44,6 +45,7 @@ TABLES: dict[str, tuple[int, int, tuple[int, ...]]] = {
             *(105, 106, 60),
             *(104, 217, 218, 219, 97, 241),
             *(264, 265, 268, 272, 273, 294),
+            *(270, 271),
             *(280, 282),
         ),
     ),

@@ -1,0 +1,1 @@
+"""Models in containers, by the Engine API that docker and podman both speak."""
