@@ -3,18 +3,27 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from headrace.dialects.cell import Cell
-from headrace.dialects.dialect import ReplicaInfo, Told
+from headrace.dialects.dialect import ReplicaInfo, Taker, Told
 from headrace.dialects.exchange import Exchange
 from headrace.dialects.framing import LOAD, Failed, Garbage, frame_start, parse_loaded, read_start
+from headrace.dialects.ledger import UNDER_WAY, Ledger
+from headrace.dialects.straight import Line, may_go_straight
 from headrace.dialects.wire import Gone, Late, Wire
 from headrace.domain.body import BodyStore
 from headrace.domain.errors import LimitReached, ModelFailed, ReplicaLost
 from headrace.domain.question import Answer, Question
 
-UNDER_WAY = "the model wrote into its connection to the server"
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What there is once the model is loaded."""
+
+    wire: Wire
+    ledger: Ledger
+    line: Line
 
 
 class Frames:
@@ -29,7 +38,7 @@ class Frames:
         self._connection, self._store, self._max_output = connection, store, max_output
         self._cell = Cell()
         self._wire: Wire | None = None
-        self._exchange: Exchange | None = None
+        self._open: _Open | None = None
 
     async def ready(self, timeout: float) -> ReplicaInfo:
         until = asyncio.get_running_loop().time() + timeout
@@ -47,33 +56,49 @@ class Frames:
             raise ModelFailed(f"{UNDER_WAY}: {error}") from None
         if isinstance(loaded, Failed):
             raise ModelFailed(f"the model could not be loaded: {loaded.error}", technical=loaded.trace)
-        self._exchange = Exchange(self._wire, self._cell, self._store, self._max_output)
+        ledger = Ledger(self._cell, self._max_output)
+        self._open = _Open(self._wire, ledger, Line(self._wire, ledger, self._max_output))
         return ReplicaInfo(loaded.batch_size, loaded.inputs, loaded.outputs, loaded.tensors)
 
     async def run(self, questions: Sequence[Question], timeout: float) -> AsyncIterator[Answer]:
-        exchange, self._exchange = self._exchange, None  # it comes back after the last answer, and only then
-        if exchange is None or self._wire is None or len(self._wire):
-            raise ReplicaLost("this replica can no longer be asked")
+        here = self._free()
+        exchange = Exchange(here.wire, here.ledger, self._store, self._max_output)
+        here.line.spoilt = True  # until it has come to its end
         try:
             exchange.open(questions, timeout)
-            while exchange.left:
+            while here.ledger.left:
                 for answer in await exchange.more():
                     yield answer
-        except Late:
-            suspect, together = exchange.suspects()
-            first = len(questions) - exchange.left if suspect is None else suspect
-            late = f"the model did not answer within {timeout:g} s (timeout.run)"
-            raise LimitReached(late, suspect=first, together=together) from None
-        except (Gone, OSError):
-            suspect, together = exchange.suspects()
-            raise ReplicaLost("the replica ended before it had answered", suspect=suspect, together=together) from None
-        except Garbage as error:
-            suspect, together = exchange.suspects()
-            raise ReplicaLost(f"{UNDER_WAY}: {error}", suspect=suspect, together=together) from None
-        self._exchange = exchange
+        except (Late, Gone, Garbage, OSError) as error:
+            raise here.ledger.blame(error) from None
+        here.line.spoilt = False
+
+    def straight(self, questions: Sequence[Question], timeout: float, taker: Taker) -> bool:
+        if not may_go_straight(questions):
+            return False
+        here = self._free()
+        try:
+            here.line.ask(questions, timeout, taker)
+        except (Gone, OSError) as error:
+            raise here.ledger.blame(error) from None
+        return True
+
+    def refuse(self) -> None:
+        """Nobody wants the rest of the stream that is running."""
+        if self._open is not None:
+            self._open.ledger.refuse()
+
+    def _free(self) -> _Open:
+        """Raises ReplicaLost after an exchange that did not come to its end, and when something came unasked."""
+        here = self._open
+        if here is None or here.ledger.left or here.line.spoilt or len(here.wire):
+            raise ReplicaLost("this replica can no longer be asked")
+        return here
 
     def close(self) -> None:
-        self._exchange = None
+        if self._open is not None:
+            self._open.line.close()
+        self._open = None
         if self._wire is not None:
             self._wire.close()
         self._connection.close()

@@ -7,7 +7,7 @@ READY   ← {batch_size, inputs, outputs, tensors or null}         FAILED ← {e
 ASK     → [[explain, [[name, size], …]], …]     one entry for each question; with a form other than files it is
           [explain, [[name, size], …], form, meta]
 ANSWERS ← [[started, ended, latency, error or null, [[name, size], …]], …]     in order, any number in one frame;
-          optional fields after these: fault, meta
+          optional fields after these: fault, meta, more: further answers to the same question follow
 """
 
 import struct
@@ -59,10 +59,11 @@ class AnswerHead(msgspec.Struct, frozen=True, array_like=True, gc=False):
     outputs: Annotated[list[_Named], msgspec.Meta(max_length=MOST_OUTPUTS)]
     fault: Fault = Fault.MODEL
     meta: _Meta = {}
+    more: bool = False
 
     @property
     def size(self) -> int:
-        return sum(size for _, size in self.outputs)
+        return sum([size for _, size in self.outputs])
 
 
 _heads = msgspec.json.Decoder(list[AnswerHead])
@@ -104,8 +105,13 @@ def parse_answers(kind: int, header: bytes, bodies: int, at_most: int) -> list[A
         heads = _heads.decode(header) if kind == ANSWERS else []
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Garbage(f"what it wrote there is not an answer ({error})") from None
-    if not 0 < len(heads) <= at_most:
-        raise Garbage(f"it wrote {len(heads)} answers there to {at_most} questions")
-    if bodies != sum(head.size for head in heads) or any(head.error is not None and head.outputs for head in heads):
+    if not heads or (last := sum([not head.more for head in heads])) > at_most:
+        raise Garbage(f"it wrote {last if heads else 0} answers there to {at_most} questions")
+    for head in heads:
+        for _, size in head.outputs:
+            bodies -= size
+        if head.error is not None and head.outputs:
+            bodies = -1
+    if bodies:
         raise Garbage("what it wrote there contradicts itself")
     return heads

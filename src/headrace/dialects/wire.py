@@ -1,10 +1,13 @@
-"""The server's end of a stream socket: bytes that have arrived, room to write, and one event for any news of either."""
+"""The server's end of a stream socket: bytes that have arrived, room to write, and one event for any news of either.
+
+Or, for whoever listens, a call for what arrives, without a coroutine between.
+"""
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import cast
+from typing import Protocol, cast
 
 from headrace.domain.body import PIECE
 
@@ -20,9 +23,18 @@ class Late(Exception):
     """Nothing came in time. Not a TimeoutError: that is an OSError, and would be taken for a fault of the disk."""
 
 
+class Listener(Protocol):
+    def arrived(self, data: bytes) -> None: ...
+
+    def lost(self) -> None:
+        """The connection has ended."""
+        ...
+
+
 class Wire(asyncio.Protocol):
     def __init__(self) -> None:
         self._arrived = bytearray()
+        self._listener: Listener | None = None
         self._news = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._full = self._lost = False
@@ -42,6 +54,21 @@ class Wire(asyncio.Protocol):
         if self._lost or self._transport is None:
             raise Gone
         self._transport.write(data)
+
+    def write_all(self, parts: Sequence[bytes]) -> None:
+        """In one piece, without copying them together. Raises Gone."""
+        if self._lost or self._transport is None:
+            raise Gone
+        self._transport.writelines(parts)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the other side has not taken yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def listen(self, listener: Listener | None) -> None:
+        """Until None is set, what arrives is told there, and is not kept here."""
+        self._listener = listener
 
     def close(self) -> None:
         if self._transport is not None:
@@ -85,6 +112,9 @@ class Wire(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods only
 
     def data_received(self, data: bytes) -> None:
+        if self._listener is not None:
+            self._listener.arrived(data)
+            return
         self._arrived += data
         if len(self._arrived) > FULL and not self._full and self._transport is not None:
             self._full = True
@@ -101,3 +131,5 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self._lost = True
         self._news.set()
+        if self._listener is not None:
+            self._listener.lost()

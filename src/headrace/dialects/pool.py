@@ -1,0 +1,5 @@
+"""A descriptor pool of our own: model packages in the same process bring messages of the same names."""
+
+from google.protobuf.descriptor_pool import DescriptorPool
+
+POOL = DescriptorPool()
