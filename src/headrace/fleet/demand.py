@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 
+from headrace.domain.clock import Millis, now
 from headrace.domain.ids import VersionKey
 
 
@@ -11,6 +12,7 @@ class Demand:
 
     def __init__(self) -> None:
         self._waiting: dict[VersionKey, int] = {}
+        self._since: dict[VersionKey, Millis] = {}
         self._bell = asyncio.Event()
 
     def set_waiting(self, key: VersionKey, inputs: int) -> None:
@@ -18,13 +20,19 @@ class Demand:
         before = self._waiting.get(key, 0)
         if inputs > 0:
             self._waiting[key] = inputs
+            self._since.setdefault(key, now())
         else:
             self._waiting.pop(key, None)
+            self._since.pop(key, None)
         if inputs > before:
             self.ring()
 
     def waiting(self, key: VersionKey) -> int:
         return self._waiting.get(key, 0)
+
+    def since(self, key: VersionKey) -> Millis | None:
+        """Since when there has been stored work without a pause: the oldest of it is not older than that."""
+        return self._since.get(key)
 
     def keys(self) -> list[VersionKey]:
         return list(self._waiting)

@@ -22,6 +22,7 @@ class Need:
     warm: int
     without_since: Millis | None = None  # it has had work and no replica since then
     running_since: Millis = 0  # when the oldest of its replicas was started
+    waiting_since: Millis | None = None  # since when stored work has waited without a pause
 
     @property
     def work(self) -> int:
@@ -33,7 +34,8 @@ def desired(needs: Sequence[Need], engines: int, idle_after: Millis, at: Millis)
     """Replicas for each version, at most `engines` together.
 
     Given out in four rounds: the minimums; one for each version with work, those first who have waited a whole turn,
-    then those who have a replica; one more in turn while there is work; then what is warm.
+    then those who have a replica; one more in turn while there is work, whose has waited longest first; then what is
+    warm.
     """
     given = {need.key: 0 for need in needs}
     left = engines
@@ -41,8 +43,9 @@ def desired(needs: Sequence[Need], engines: int, idle_after: Millis, at: Millis)
         left = _give(given, need.key, need.minimum, left)
     for need in sorted(needs, key=lambda need: _precedence(need, at)):
         left = _give(given, need.key, min(1, need.work), left)
+    by_age = sorted(needs, key=lambda need: at if need.waiting_since is None else need.waiting_since)
     for share in range(2, max((need.work for need in needs), default=0) + 1):
-        for need in needs:
+        for need in by_age:
             left = _give(given, need.key, min(share, need.work), left)
         if not left:
             break

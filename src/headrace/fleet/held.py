@@ -69,14 +69,12 @@ class Held:
         versions: Versions,
         lives: Callable[[], Iterable[Life]],
         proofs: Proofs,
-        isolation: Isolation,
     ) -> None:
-        self._key, self._versions, self._lives = key, versions, lives
-        self._proofs, self._isolation = proofs, isolation
+        self._key, self._versions, self._lives, self._proofs = key, versions, lives, proofs
 
     async def ready(self, patience: float) -> Proof:
         """Raises the reason why it did not start: ModelFailed, LimitReached, Unavailable and what a runner raises."""
         version = await self._versions.get(self._key)
         running = [life for life in self._lives() if life.ready and not life.stopping and life.same_as(version)]
         life = running[0] if running else await self._proofs.next(version, patience)
-        return Proof(life.name, self._isolation, life.info or ReplicaInfo())
+        return Proof(life.name, life.isolation, life.info or ReplicaInfo())

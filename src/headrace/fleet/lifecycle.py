@@ -8,19 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headrace.dialects.dialect import Dialect, ReplicaInfo, Told
+from headrace import faults
+from headrace.dialects.dialect import Dialect, Parting, ReplicaInfo, Told
 from headrace.domain.clock import Millis, now
-from headrace.domain.errors import HeadraceError, LimitReached, ModelFailed, NotReady, ReplicaLost
-from headrace.domain.image import FolderRecipe
-from headrace.domain.replica import Hardware, Isolation, Launch, ReplicaState
+from headrace.domain.errors import HeadraceError, LimitReached, ModelFailed, NotReady, ReplicaLost, Unsupported
+from headrace.domain.image import FolderRecipe, ImageRecipe
+from headrace.domain.reach import Reach
+from headrace.domain.replica import Hardware, ImageLaunch, Isolation, Launch, ReplicaState
 from headrace.domain.version import Version
 from headrace.fleet.first import first
 from headrace.fleet.routing import Routing
 from headrace.fleet.seat import FATE, Replica
 from headrace.runners.log import tail
-from headrace.runners.runner import Ending, Runner, Running
+from headrace.runners.runner import Ending, ImageRunner, Runner, Running
 
-Dial = Callable[[socket.socket, Told], Dialect]
+Dial = Callable[[socket.socket | Reach, Told], Dialect]
+FAREWELL = 1.0  # seconds in which a model that listens may answer that it will end
 _NOT_NAME = re.compile(r"[^a-z0-9]+")
 
 
@@ -35,6 +38,7 @@ class Life:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     replica: Replica | None = None
     info: ReplicaInfo | None = None
+    isolation: Isolation = Isolation.PROCESS
 
     @property
     def ready(self) -> bool:
@@ -63,32 +67,71 @@ def engine_name(version: Version) -> str:
     return f"model-batch-{version.key.model}-{number}-{secrets.token_hex(4)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Runners:
+    """`images`: None where this installation runs none."""
+
+    folders: Runner
+    images: ImageRunner | None = None
+
+
 class Lifecycle:
-    def __init__(self, runner: Runner, dial: Dial, routing: Routing, data: Path, stop_grace: float) -> None:
-        self._runner, self._dial, self._routing = runner, dial, routing
+    def __init__(self, runners: Runners, dial: Dial, routing: Routing, data: Path, stop_grace: float) -> None:
+        self._runners, self._dial, self._routing = runners, dial, routing
         self._data, self._stop_grace = data.absolute(), stop_grace
 
-    @property
-    def isolation(self) -> Isolation:
-        return self._runner.isolation
+    async def prepare(self, version: Version, report: Callable[[int], None]) -> None:
+        """What takes long and is done once for all replicas: `report` is told percentages. Raises as a start does."""
+        if isinstance(version.recipe, ImageRecipe):
+            await self._images.prepare(version.recipe.digest, report)
 
     async def live(self, life: Life, on_ready: Callable[[Life], None]) -> None:
         """Returns when the replica was stopped. Raises the reason when it failed or ended by itself."""
-        running = await self._runner.start(self._launch(life.version, life.name))
+        running = await self._start(life)
         try:
             dialect = self._dial(running.connection, _told(life.version))
             try:
                 await self._load_and_serve(life, running, dialect, on_ready)
             finally:
-                dialect.close()
+                await self._part(life, dialect)
         finally:
             life.state = ReplicaState.SPINNING_DOWN
+            faults.point("replica.stop.before")
             await running.stop(self._stop_grace)
+            faults.point("replica.stop.after")
 
-    def _launch(self, version: Version, name: str) -> Launch:
-        recipe = version.recipe
-        if recipe is None:
-            raise NotReady(f"version {version.key} has no imported image yet")
+    async def _part(self, life: Life, dialect: Dialect) -> None:
+        """A model that listens is asked to end by itself, unless it has shown that it would not hear."""
+        try:
+            if isinstance(dialect, Parting):
+                if life.replica is not None and not life.replica.broken.is_set():
+                    await dialect.leave(FAREWELL)
+                await dialect.part()
+        finally:
+            dialect.close()
+
+    async def _start(self, life: Life) -> Running:
+        version, recipe = life.version, life.version.recipe
+        runner: Runner | ImageRunner
+        match recipe:
+            case FolderRecipe():
+                running = await self._runners.folders.start(self._launch(version, recipe, life.name))
+                runner = self._runners.folders
+            case ImageRecipe():
+                running = await self._images.start(_image_launch(version, recipe, life.name))
+                runner = self._images
+            case None:
+                raise NotReady(f"version {version.key} has no imported image yet")
+        life.isolation = runner.isolation
+        return running
+
+    @property
+    def _images(self) -> ImageRunner:
+        if self._runners.images is None:
+            raise Unsupported("this installation runs no container images")
+        return self._runners.images
+
+    def _launch(self, version: Version, recipe: FolderRecipe, name: str) -> Launch:
         return Launch(
             name=name,
             folder=str(self._data / recipe.folder),
@@ -103,12 +146,14 @@ class Lifecycle:
     async def _load_and_serve(
         self, life: Life, running: Running, dialect: Dialect, on_ready: Callable[[Life], None]
     ) -> None:
+        faults.point("replica.started")
         info = await _loaded(life, running, dialect)
         if info is None:
             return
         replica = life.replica = Replica(life.name, dialect, info)
         life.info, life.state = info, ReplicaState.READY
         self._routing.add(life.version.key, replica)
+        faults.point("replica.ready")
         on_ready(life)
         try:
             await self._serve(life, running, replica)
@@ -131,13 +176,26 @@ class Lifecycle:
         await first(replica.free(), replica.broken.wait(), running.ended(), asyncio.sleep(longest))
 
 
+def _image_launch(version: Version, recipe: ImageRecipe, name: str) -> ImageLaunch:
+    return ImageLaunch(
+        name=name,
+        digest=recipe.digest,
+        reference=recipe.reference,
+        hardware=version.requirement.hardware,
+        contract=recipe.contract,
+        port=recipe.port,
+        model=version.key.model,
+        version=version.key.version,
+    )
+
+
 def _told(version: Version) -> Told:
     return Told(
         model=version.key.model,
         version=version.key.version,
         inputs=tuple(spec.name for spec in version.inputs),
         outputs=tuple(spec.name for spec in version.outputs),
-        tensors="" if version.recipe is None else version.recipe.tensors,
+        tensors=version.recipe.tensors if isinstance(version.recipe, FolderRecipe) else "",
     )
 
 
@@ -181,5 +239,7 @@ async def _log_tail(running: Running) -> str:
     return await asyncio.to_thread(tail, running.log)
 
 
-def _program(version: Version) -> tuple[FolderRecipe | None, Hardware]:
-    return version.recipe, version.requirement.hardware
+def _program(version: Version) -> tuple[FolderRecipe | str | None, Hardware]:
+    """What the load test found out about an image does not make another program of it."""
+    recipe = version.recipe
+    return recipe.digest if isinstance(recipe, ImageRecipe) else recipe, version.requirement.hardware

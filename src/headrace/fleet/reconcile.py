@@ -8,8 +8,9 @@ import asyncio
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from headrace.catalog.versions import Versions
 from headrace.domain.clock import Millis, now
@@ -17,6 +18,7 @@ from headrace.domain.errors import HeadraceError, ModelFailed, NotFound, Storage
 from headrace.domain.ids import VersionKey
 from headrace.domain.scaling import Load
 from headrace.domain.version import Version, VersionStatus
+from headrace.fleet import elsewhere
 from headrace.fleet.backoff import BackOff
 from headrace.fleet.demand import Demand
 from headrace.fleet.desired import Hunger, Need, desired
@@ -49,6 +51,12 @@ class Fleet:
         self._hunger = Hunger()
         self._crowded: set[VersionKey] = set()  # told that there is no room for them
         self._proofs = Proofs()
+        self._place: Callable[[], tuple[int, int]] = lambda: (0, 1)
+        self._others: Callable[[], Iterable[bytes]] = tuple
+
+    def beside(self, place: Callable[[], tuple[int, int]], told: Callable[[], Iterable[bytes]]) -> None:
+        """Other servers run replicas of the same versions: our place among them, and what they tell."""
+        self._place, self._others = place, told
 
     @property
     def limit(self) -> int:
@@ -73,11 +81,20 @@ class Fleet:
     def status(self, key: VersionKey) -> EngineStatus:
         waiting = max(self._demand.waiting(key), self._routing.waiting(key))
         lives = self._lives.get(key, [])
-        return status_of(lives, self._back_offs.get(key), self._wanted.get(key, 0), waiting, now())
+        found = status_of(lives, self._back_offs.get(key), self._wanted.get(key, 0), waiting, now())
+        return replace(found, waiting_since=self._demand.since(key))
 
     def statuses(self) -> dict[VersionKey, EngineStatus]:
         """Of all versions that are active or have a replica."""
         return {key: self.status(key) for key in sorted({*self._active, *self._lives}, key=str)}
+
+    def everywhere(self) -> dict[VersionKey, EngineStatus]:
+        """The same, with the replicas of all servers."""
+        return elsewhere.together(self.statuses(), self._others())
+
+    async def prepare(self, version: Version, report: Callable[[int], None]) -> None:
+        """See Lifecycle: before a replica is waited for, what may take long is done."""
+        await self._lifecycle.prepare(version, report)
 
     @asynccontextmanager
     async def hold(self, key: VersionKey) -> AsyncIterator[Held]:
@@ -88,7 +105,7 @@ class Fleet:
         self._routing.tell(key, None)
         self.changed()
         try:
-            yield Held(key, self._versions, lambda: self._lives.get(key, ()), self._proofs, self._lifecycle.isolation)
+            yield Held(key, self._versions, lambda: self._lives.get(key, ()), self._proofs)
         finally:
             self._holds[key] -= 1
             self._demand.ring()
@@ -146,7 +163,8 @@ class Fleet:
         idle_for = at - self._routing.last_work(key)
         load = Load(waiting, busy, idle_for if version.active else DRAFT_WARM + self._settings.idle_after)
         oldest = min((life.created for life in lives), default=0)
-        return Need(key, minimum, maximum, load, len(lives), warm, hungry, oldest)
+        since = self._demand.since(key)
+        return Need(key, minimum, maximum, load, len(lives), warm, hungry, oldest, since)
 
     def _bounds(self, version: Version, *, held: bool, waiting: int) -> tuple[int, int]:
         """Fewest and most replicas. Inputs that were accepted while a version was active are still worked off."""
@@ -154,6 +172,8 @@ class Fleet:
         if version.recipe is None:
             return 0, 0
         if version.active:
+            least = elsewhere.share(least, version.key, self._place())
+            most = most and max(1, elsewhere.share(most, version.key, self._place()))  # whom one asks, answers
             return max(least, int(held)), max(most, int(held))
         if held:
             return 1, 1

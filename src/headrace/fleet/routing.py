@@ -14,6 +14,7 @@ from headrace.domain.clock import Millis, now
 from headrace.domain.errors import HeadraceError, ModelFailed, ReplicaLost, Unavailable
 from headrace.domain.ids import VersionKey
 from headrace.fleet.demand import Demand
+from headrace.fleet.pinned import Pinned
 from headrace.fleet.seat import Replica, Seat, Ways
 
 __all__ = ["Replica", "Routing", "Seat", "Trouble"]
@@ -42,6 +43,7 @@ class _Line:
     callers: "OrderedDict[_Turn, bool]" = field(default_factory=OrderedDict)  # whether what it wants is brief
     trouble: Trouble | None = None
     last_work: Millis = 0
+    pinned: Pinned = field(default_factory=Pinned)  # callers who want one replica and no other
 
     @property
     def empty(self) -> bool:
@@ -67,16 +69,19 @@ class Routing:
         line = self._line(key)
         line.replicas.pop(replica.name, None)
         line.free = [other for other in line.free if other is not replica]
+        line.pinned.gone(replica)
         self._forget_empty(key)
 
     @asynccontextmanager
     async def seat(self, key: VersionKey, patience: float) -> AsyncIterator[Seat]:
         """Wait at most `patience` seconds. Raises Unavailable; ModelFailed when the version cannot start at all."""
-        seat = self.free_seat(key)
-        if seat is None:
-            seat = self._seat(key, await self._wait(key, patience, brief=False))
-        with seat:
+        with await self.any_seat(key, patience) as seat:
             yield seat
+
+    async def any_seat(self, key: VersionKey, patience: float) -> Seat:
+        """As `seat`; whoever is given it puts it back by leaving it."""
+        seat = self.free_seat(key)
+        return self._seat(key, await self._wait(key, patience, brief=False)) if seat is None else seat
 
     def free_seat(self, key: VersionKey) -> Seat | None:
         """One that can be had this very moment, without passing anybody who waits."""
@@ -94,6 +99,19 @@ class Routing:
         """
         return self.free_seat(key) or self._seat(key, await self._wait(key, None, brief=True))
 
+    async def seat_on(self, key: VersionKey, replica: Replica, patience: float) -> Seat:
+        """On this replica and no other. Raises ReplicaLost when it is no more, Unavailable after `patience` seconds."""
+        line = self._line(key)
+        if replica in line.free and not replica.broken.is_set():
+            line.free.remove(replica)
+            replica.take()
+        else:
+            try:
+                await line.pinned.wait(replica, patience, lambda: self._offer(line, replica))
+            except TimeoutError:
+                raise Unavailable(f"replica {replica.name} did not become free in {patience:g} s") from None
+        return Seat(replica, line.ways)
+
     def refusal(self, key: VersionKey) -> HeadraceError | None:
         """Why callers of this version are turned away at once, if they are."""
         line = self._lines.get(key)
@@ -105,6 +123,11 @@ class Routing:
         """What to tell a caller whose patience is over."""
         line = self._lines.get(key)
         return Unavailable(_no_replica(key, patience, None if line is None else line.trouble))
+
+    def free_replicas(self, key: VersionKey) -> list[Replica]:
+        """Those that can be had at once, without passing anybody who waits."""
+        line = self._lines.get(key)
+        return [] if line is None or line.callers else [one for one in line.free if not one.broken.is_set()]
 
     def free(self, key: VersionKey) -> int:
         """Seats that can be had at once."""
@@ -199,6 +222,8 @@ class Routing:
     def _offer(self, line: _Line, replica: Replica) -> None:
         """To the caller who waits longest, or back among the free ones."""
         if replica.retired or replica.broken.is_set():
+            return
+        if line.pinned.offer(replica, others=bool(line.callers)):
             return
         while line.callers:
             turn, _ = line.callers.popitem(last=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from headrace.dialects.dialect import Dialect, ReplicaInfo
+from headrace.dialects.dialect import Dialect, ReplicaInfo, Stoppable, Straight, Taker
 from headrace.domain.clock import now
 from headrace.domain.errors import LimitReached, ReplicaLost
 from headrace.domain.question import Answer, Question
@@ -20,6 +20,7 @@ class Replica:
 
     def __init__(self, name: str, dialect: Dialect, info: ReplicaInfo | None = None) -> None:
         self.name, self.dialect, self.info = name, dialect, info or ReplicaInfo()
+        self.straight = dialect if isinstance(dialect, Straight) else None
         self.retired = False
         self.broken = asyncio.Event()
         self.trouble = ""  # why it broke
@@ -90,6 +91,10 @@ class Seat:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """As on leaving the context."""
         self._ways.leave(self)
 
     @property
@@ -122,7 +127,7 @@ class Seat:
         return self.unfinished or self.away or self._replica.broken.is_set()
 
     async def run(self, questions: Sequence[Question], timeout: float) -> AsyncGenerator[Answer, None]:
-        """One answer for each question, in order; each next one within `timeout` seconds.
+        """One answer for each question, in order; each next one within `timeout` seconds. A stream has any number.
 
         Raises LimitReached (too slow) and ReplicaLost; after either, or when the caller stops early, the replica is
         killed. Answers that were yielded before stay good.
@@ -132,28 +137,49 @@ class Seat:
         stream = self._replica.dialect.run(questions, timeout)
         try:
             async for answer in stream:
-                count += 1
+                count += not answer.more
                 if count > len(questions):
                     break
-                self._replica.answered += 1
+                self._replica.answered += not answer.more
                 if self.watch is not None:
                     self.watch(answer)
                 yield answer
-        except LimitReached as error:
-            self._replica.break_(error.message, blame=False)
-            raise
-        except ReplicaLost as error:
-            raise await self._lost(error) from None
+        except (LimitReached, ReplicaLost) as error:
+            raise await self.lost(error) from None
         finally:
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
         if count != len(questions):
             sentence = f"{self.engine} gave {count} answers to {len(questions)} questions"
-            raise await self._lost(ReplicaLost(sentence, suspect=min(count, len(questions) - 1)))
+            raise await self.lost(ReplicaLost(sentence, suspect=min(count, len(questions) - 1)))
         self.unfinished = False
 
-    async def _lost(self, error: ReplicaLost) -> ReplicaLost:
+    def refuse_rest(self) -> None:
+        """Nobody wants the rest of the stream that is running: what still comes is to be read and thrown away."""
+        if isinstance(self._replica.dialect, Stoppable):
+            self._replica.dialect.refuse()
+
+    def ask(self, questions: Sequence[Question], timeout: float, taker: Taker) -> bool:
+        """The same without a coroutine, where replica and questions allow it. False: they do not, and nothing was sent.
+
+        The taker sees to it that the seat hears how it ended: by `through` or by `lost`. Raises ReplicaLost.
+        """
+        straight = self._replica.straight
+        if straight is None or self.watch is not None or not straight.straight(questions, timeout, taker):
+            return False
+        self.unfinished = self.used = True
+        return True
+
+    def through(self, count: int) -> None:
+        """All that were asked by `ask` have their answers."""
+        self._replica.answered += count
+        self.unfinished = False
+
+    async def lost(self, error: LimitReached | ReplicaLost) -> LimitReached | ReplicaLost:
         """The same error with the reason that the runner knows: a closed connection alone says nothing."""
+        if isinstance(error, LimitReached):
+            self._replica.break_(error.message, blame=False)
+            return error
         if fate := await self._replica.fate():
             error.message = f"{self.engine}: {fate}"
             error.args = (error.message,)

@@ -32,6 +32,7 @@ class EngineStatus:
     engines: tuple[EngineInfo, ...] = ()
     conditions: tuple[str, ...] = ()  # sentences
     last_error: str = ""
+    waiting_since: Millis | None = None  # of stored inputs, without a pause
 
 
 def status_of(lives: Sequence[Life], back_off: BackOff | None, wanted: int, waiting: int, at: Millis) -> EngineStatus:

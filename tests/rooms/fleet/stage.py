@@ -19,7 +19,7 @@ from headrace.domain.image import FolderRecipe
 from headrace.domain.replica import Isolation, Launch
 from headrace.domain.version import Processing, Step, StepState, Version, VersionStatus
 from headrace.fleet.demand import Demand
-from headrace.fleet.lifecycle import Lifecycle
+from headrace.fleet.lifecycle import Lifecycle, Runners
 from headrace.fleet.reconcile import Fleet
 from headrace.fleet.routing import Routing
 from headrace.inference.ask import Ask
@@ -82,14 +82,19 @@ class ActingRunner:
         return [acted for acted in self.acted if not acted.stopped]
 
 
+def new_database():
+    """Of the next stage. Tests that are to run on PostgreSQL too put that here."""
+    return Sqlite(":memory:")
+
+
 class Stage:
     def __init__(self, folder: Path, runner=None, dial=None, **settings: float) -> None:
-        self.database = Sqlite(":memory:")
+        self.database = new_database()
         self.models, self.versions = Models(self.database), Versions(self.database)
         self.demand = Demand()
         self.routing = Routing(self.demand)
         self.runner = runner or ActingRunner(folder / "log.txt")
-        self.lifecycle = Lifecycle(self.runner, dial or self.runner.dial, self.routing, folder, 0.1)
+        self.lifecycle = Lifecycle(Runners(self.runner), dial or self.runner.dial, self.routing, folder, 0.1)
         quick = {"first_delay": 0.01, "longest_delay": 0.05, "look": 0.05} | settings
         self.fleet = Fleet(self.versions, self.routing, self.demand, self.lifecycle, FleetSettings(**quick))
         self.ask = Ask(self.routing)
@@ -115,7 +120,7 @@ class Stage:
         await self.change(key, processing=Processing(minimum, maximum))
 
     async def until(self, fact: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not fact():
                 await asyncio.sleep(0.002)
 

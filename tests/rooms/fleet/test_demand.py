@@ -15,6 +15,19 @@ async def test_more_waiting_rings() -> None:
     assert [KEY] == demand.keys()
 
 
+async def test_it_remembers_since_when_there_is_work() -> None:
+    demand = Demand()
+    assert demand.since(KEY) is None
+
+    demand.set_waiting(KEY, 3)
+    since = demand.since(KEY)
+    demand.set_waiting(KEY, 1)
+    assert since == demand.since(KEY)
+
+    demand.set_waiting(KEY, 0)
+    assert demand.since(KEY) is None
+
+
 async def test_less_waiting_does_not_ring() -> None:
     demand = Demand()
     demand.set_waiting(KEY, 3)

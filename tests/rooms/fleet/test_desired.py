@@ -24,9 +24,10 @@ def need(
     warm: int = 0,
     without_since: int | None = None,
     running_since: int = 0,
+    waiting_since: int | None = None,
 ) -> Need:
     load = Load(waiting, busy, idle_for)
-    return Need(key(name), minimum, maximum, load, running, warm, without_since, running_since)
+    return Need(key(name), minimum, maximum, load, running, warm, without_since, running_since, waiting_since)
 
 
 def given(needs: list[Need], engines: int = 10, at: int = 1_000_000) -> dict[str, int]:
@@ -57,6 +58,14 @@ def test_minimums_come_first_when_room_is_short() -> None:
 def test_room_is_shared_in_turn() -> None:
     needs = [need("a", maximum=9, waiting=50), need("b", maximum=9, waiting=50), need("c", maximum=1, waiting=50)]
     assert {"a": 2, "b": 2, "c": 1} == given(needs, 5)
+
+
+def test_who_has_waited_longest_gets_more_first() -> None:
+    needs = [
+        need("young", maximum=9, waiting=50, running=1, waiting_since=900_000),
+        need("old", maximum=9, waiting=50, running=1, waiting_since=100_000),
+    ]
+    assert {"young": 1, "old": 2} == given(needs, 3)
 
 
 def test_work_goes_before_warmth() -> None:
