@@ -4,8 +4,9 @@ What it adds to a seat is the same for all: patience for a replica, a time limit
 when either ends, and the counts that are told as metrics.
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
@@ -14,10 +15,13 @@ from headrace.domain.question import Answer, Question
 from headrace.fleet.routing import Routing, Seat
 from headrace.inference.batching import Batching
 from headrace.inference.counts import Counts
+from headrace.inference.queue import Tell, Ticket
+from headrace.inference.sequences import Sequences, Step
+from headrace.inference.streams import Streams, Way
 from headrace.settings import InferenceSettings
 from headrace.telemetry.trace import TRACEPARENT, Tracer
 
-__all__ = ["Ask", "Counts", "only"]
+__all__ = ["Ask", "Counts", "Step", "Tell", "Ticket", "only"]
 
 
 class Ask:
@@ -29,9 +33,12 @@ class Ask:
         self._routing, self._tracer = routing, tracer
         self._counts: defaultdict[VersionKey, Counts] = defaultdict(Counts)
         self._batching = Batching(routing, settings or InferenceSettings(), self._counts)
+        self._streams, self._sequences = Streams(), Sequences(routing, settings or InferenceSettings())
 
     async def run(self) -> None:
-        await self._batching.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._batching.run())
+            group.create_task(self._streams.run())
 
     @property
     def counts(self) -> Mapping[VersionKey, Counts]:
@@ -69,6 +76,48 @@ class Ask:
             answer = await self._batching.ask(key, traced, patience, timeout)
             span.note({"headrace.model_ms": answer.latency, "headrace.error": answer.error or ""})
             return answer
+
+    async def stream(
+        self, key: VersionKey, question: Question, *, patience: float, timeout: float, step: Step | None = None
+    ) -> AsyncGenerator[Answer, None]:
+        """Any number of answers to one question, the last one without `more`: perhaps without outputs.
+
+        Raises as `one` does, also between two answers. Whoever leaves early must close it (aclosing): that stops the
+        model's work on the rest.
+        """
+        way, asked = self._way(key, step, patience), replace(question, stream=True)
+        async with aclosing(self._streams.ask(way, asked, self._counts[key], timeout)) as answers:
+            async for answer in answers:
+                yield answer
+
+    @property
+    def traced(self) -> bool:
+        """Every question has a span, which `put` does not make."""
+        return self._tracer is not None
+
+    def put(self, key: VersionKey, question: Question, *, patience: float, timeout: float, tell: Tell) -> Ticket:
+        """As `one`, without a coroutine: `tell` gets the answer, or the error, later. Raises Unavailable at once."""
+        return self._batching.put(key, question, patience, timeout, tell)
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Its caller is gone: nothing is told any more."""
+        self._batching.withdraw(ticket)
+
+    async def in_sequence(
+        self, key: VersionKey, question: Question, step: Step, *, patience: float, timeout: float
+    ) -> Answer:
+        """One question of a sequence: on the sequence's replica, when those before it are answered. Raises as `one`.
+
+        Also Invalid when that replica has ended, and Conflict when others have a sequence of this name.
+        """
+        way = self._way(key, step, patience)
+        found = [answer async for answer in self._streams.ask(way, question, self._counts[key], timeout)]
+        return found[0]
+
+    def _way(self, key: VersionKey, step: Step | None, patience: float) -> Way:
+        if step is None:
+            return lambda: self._routing.seat(key, patience)
+        return lambda: self._sequences.seat(key, step, patience)
 
     def waiting(self) -> dict[VersionKey, int]:
         """Single questions that no replica has taken yet."""

@@ -13,6 +13,7 @@ from headrace.domain.clock import Millis, now
 from headrace.domain.question import Answer
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)  # seconds
+PLACES = 1_000  # of answers in a stream
 LONGEST = 18  # digits of a number in the meta
 
 
@@ -32,6 +33,16 @@ class Batch:
     input_ns: int = 0
     infer_ns: int = 0
     output_ns: int = 0
+
+
+@dataclass(slots=True)
+class Place:
+    """Answers that came in the same place of their streams: the first ones, the second ones, and so on."""
+
+    success: int = 0
+    fail: int = 0
+    empty: int = 0  # the end of a stream, without outputs
+    ns: int = 0  # in the model
 
 
 @dataclass(slots=True)
@@ -56,6 +67,7 @@ class Counts:
     infer_ns: int = 0
     output_ns: int = 0
     batches: dict[int, Batch] = field(default_factory=dict)
+    places: list[Place] = field(default_factory=list)  # of answers in streams
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))  # answers by seconds in the model
 
     @property
@@ -86,6 +98,25 @@ class Counts:
         """Of a caller with a seat, whose time in the queue is told elsewhere."""
         self.last = now()
         self.record(answer, int(answer.latency * 1e6), 1)
+
+    def respond(self, place: int, answer: Answer) -> None:
+        """One answer of a stream, the first one in place 0. Places beyond the last are counted there."""
+        place = min(place, PLACES - 1)
+        while len(self.places) <= place:
+            self.places.append(Place())
+        found = self.places[place]
+        found.ns += int(answer.latency * 1e6)
+        if answer.error is not None:
+            found.fail += 1
+        elif answer.outputs:
+            found.success += 1
+        else:
+            found.empty += 1
+
+    def take_stream(self, answer: Answer, taken_ns: int) -> None:
+        """A stream that came to its end: one request, of which the model was called once."""
+        self.last = now()
+        self.record(answer, taken_ns, 1)
 
     def record(self, answer: Answer, taken_ns: int, calls: int) -> None:
         """`taken_ns`: since the question was handed to the replica."""

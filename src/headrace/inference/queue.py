@@ -16,36 +16,42 @@ from headrace.inference.pace import Pace
 from headrace.settings import InferenceSettings
 
 HANDED = 0.05  # seconds of work handed to a replica at once, where its model does not say how much it takes
-TICK = 0.001  # seconds; a porter that is about to start comes before the end of a patience of 0
+MOST_TURNS = 16  # of the loop, for which a batch waits while each of them brings more
+TICK = 0.001  # seconds; a courier that is about to start comes before the end of a patience of 0
 SOONEST, LATEST = 1.0, 60.0  # seconds after which somebody who found the queue full may come back
 
 
+Tell = Callable[[Answer | HeadraceError], None]
+
+
 class Ticket:
-    """One question on its way. Times are monotonic seconds."""
+    """One question on its way. Times are monotonic seconds.
 
-    __slots__ = ("alone", "answer", "arrived", "patience", "question", "size", "timeout", "tries", "until")
+    `tell` is called once, with the answer or the reason why there is none; never when the caller has gone.
+    """
 
-    def __init__(
-        self,
-        question: Question,
-        answer: "asyncio.Future[Answer | HeadraceError]",
-        patience: float,
-        timeout: float,
-    ) -> None:
-        self.question, self.answer, self.patience, self.timeout = question, answer, patience, timeout
+    __slots__ = (
+        "alone", "arrived", "over", "patience", "question", "queue", "size", "tell", "timeout", "tries", "until",
+    )  # fmt: skip
+
+    def __init__(self, queue: "Queue", question: Question, tell: Tell, patience: float, timeout: float) -> None:
+        self.queue, self.question, self.tell = queue, question, tell
+        self.patience, self.timeout = patience, timeout
         self.arrived = monotonic()
         self.until = self.arrived + patience
         self.tries = 0  # replicas that were lost around it
         self.alone = False  # it may have been the cause: asked once more, by itself
+        self.over = False  # it was told how it ended, or its caller is gone
         self.size = 0
         for body in question.inputs.values():
             self.size += size_of(body)
 
     def fail(self, error: HeadraceError) -> bool:
         """False when it has its answer already, or its caller is gone."""
-        if self.answer.done():
+        if self.over:
             return False
-        self.answer.set_result(error)
+        self.over = True
+        self.tell(error)
         return True
 
 
@@ -59,7 +65,11 @@ class Queue:
         self._settings, self._late = settings, late
         self._tickets: deque[Ticket] = deque()
         self.live = self.size = 0
-        self.starting = 0  # porters that have a seat and did not take tickets yet
+        self._usual = 1  # questions of the last batch
+        self._seen = self._turns = 0  # how many waited one turn of the loop ago, and for how many turns they gather
+        self.roused = 0.0  # since when it waits to be looked after, at the end of this turn of the loop
+        self.nudged = False  # it is looked at again in a moment
+        self.carried = 0  # batches on replicas
         self.standing: set[asyncio.Task[None]] = set()  # porters in the fleet's line
         self.most = 1  # questions that a replica takes at once, as far as is known
         self._rings_at = math.inf
@@ -74,17 +84,32 @@ class Queue:
         if ticket.until < self._rings_at:
             self._set_clock(ticket.until)
 
-    def check_room(self, size: int, seats: int) -> None:
-        """Raises Unavailable when the queue is full; a single question always has room in an empty one."""
-        full = self.live >= self._settings.queue or self.size + size > self._settings.queue_bytes
-        if full and self.live:
-            soon = None
-            if self.pace.mean:
-                soon = min(LATEST, max(SOONEST, self.live * self.pace.mean / max(1, seats)))
-            raise Unavailable(
-                f"{self.live} requests with {self.size} bytes wait for {self.key} already: try again later",
-                retry_after=soon,
-            )
+    def has_room(self, size: int) -> bool:
+        """A single question always has room in an empty queue."""
+        return not self.live or (self.live < self._settings.queue and self.size + size <= self._settings.queue_bytes)
+
+    def full(self, seats: int) -> Unavailable:
+        """What those are told for whom there is no room."""
+        soon = None
+        if self.pace.mean:
+            soon = min(LATEST, max(SOONEST, self.live * self.pace.mean / max(1, seats)))
+        return Unavailable(
+            f"{self.live} requests with {self.size} bytes wait for {self.key} already: try again later",
+            retry_after=soon,
+        )
+
+    def gathers(self) -> bool:
+        """Asked once in a turn of the loop: whether it is of use to wait for another one before a batch leaves.
+
+        It is while each turn brings more, up to as many as were in the last batch: callers that were answered together
+        tend to come back together.
+        """
+        if self._seen < self.live < self._usual and self._turns < MOST_TURNS:
+            self._seen = self.live
+            self._turns += 1
+            return True
+        self._seen = self._turns = 0
+        return False
 
     def age(self, at: float) -> float:
         """Seconds that the first one has waited; 0 when nobody waits."""
@@ -110,7 +135,7 @@ class Queue:
                 break
             self._tickets.popleft()
             self._out(ticket)
-            if ticket.answer.done():
+            if ticket.over:
                 continue
             if ticket.until < at:
                 self._late(self, ticket)
@@ -119,6 +144,8 @@ class Queue:
             size += ticket.size
             if ticket.alone:
                 break
+        if batch:
+            self._usual = len(batch)
         return batch
 
     def clear(self, error: HeadraceError) -> None:
