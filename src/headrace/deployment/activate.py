@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from headrace import faults
 from headrace.catalog.versions import Versions
 from headrace.deployment.steps import StepKind, Steps
 from headrace.domain.clock import now
@@ -24,6 +25,8 @@ class Activate:
             check_move(version, status)
             return replace(version, status=status)
 
+        faults.point("activate.before")
         changed = await self._versions.change(key, move, now())
+        faults.point("activate.committed")
         self._fleet.changed()
         return changed

@@ -1,6 +1,7 @@
 """The room's door: what the API and the command line call to bring a version from a draft to its publication."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,18 @@ from headrace.deployment.activate import Activate
 from headrace.deployment.import_image import ImportImage
 from headrace.deployment.load_test import LoadTest
 from headrace.deployment.run_test import RunTest
-from headrace.deployment.steps import StepKind, Steps
+from headrace.deployment.steps import UNDER_WAY, StepKind, Steps
+from headrace.deployment.turns import Turns
 from headrace.domain.clock import now
-from headrace.domain.errors import Conflict, Invalid, ModelFailed, NotReady
+from headrace.domain.errors import Conflict, Invalid, ModelFailed, NotReady, StorageFailed
 from headrace.domain.ids import VersionKey
 from headrace.domain.version import Step, StepState, Version, VersionStatus, missing_steps
 from headrace.fleet.reconcile import Fleet
+from headrace.images.registry.auth import Credentials
+from headrace.images.registry.reference import Reference
 from headrace.inference.validate import refusal
 
+TIDY_EVERY = 600.0  # seconds between two looks for what is no longer needed
 CLOSED = frozenset({VersionStatus.CANCELED, VersionStatus.REJECTED, VersionStatus.DELETED})
 
 
@@ -37,10 +42,30 @@ class Deployment:
         self._activate = Activate(versions, fleet, self._steps)
         self._asking = asyncio.Lock()  # from looking whether a step is under way to starting it
 
+    def share(self, turns: Turns) -> None:
+        """Other servers work on the same versions. Before `run_forever`."""
+        self._steps.whose = turns
+
     async def run_forever(self) -> None:
         async with self._asking:
             await self._import_image.sweep()
-        await self._steps.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tidy_forever())
+            await self._steps.run()
+
+    async def _tidy_forever(self) -> None:
+        while True:
+            await asyncio.sleep(TIDY_EVERY)
+            with suppress(StorageFailed):
+                await self.tidy()
+
+    async def tidy(self) -> None:
+        """Remove what was brought in once and no version needs any more. Raises StorageFailed."""
+        upkeep = self._import_image.upkeep
+        await upkeep.tidy_images()
+        async with self._asking:  # no import begins meanwhile
+            if not self._steps.busy(StepKind.IMAGE):
+                await upkeep.tidy_folders()
 
     async def import_archive(self, key: VersionKey, spool: Path, filename: str, size: int) -> Step:
         """`spool` is taken over (renamed): it must lie on the disk of the data folder. Goes on by itself.
@@ -48,6 +73,7 @@ class Deployment:
         Raises NotFound, Conflict when the version is no draft or an import is under way, StorageFailed.
         """
         async with self._asking:
+            await self._before_over(key)
             version = await self._import_image.take_archive(key, spool, filename, size)
             self._steps.start(StepKind.IMAGE, key)
         return version.image_step
@@ -55,9 +81,23 @@ class Deployment:
     async def import_folder(self, key: VersionKey, path: str) -> Step:
         """The same for a folder on this server; whether it may be read is the first thing that the import finds out."""
         async with self._asking:
+            await self._before_over(key)
             version = await self._import_image.take_folder(key, path)
             self._steps.start(StepKind.IMAGE, key)
         return version.image_step
+
+    async def import_image(self, key: VersionKey, reference: Reference, credentials: Credentials | None) -> Step:
+        """The same for a container image in a registry."""
+        async with self._asking:
+            await self._before_over(key)
+            version = await self._import_image.take_image(key, reference, credentials)
+            self._steps.start(StepKind.IMAGE, key)
+        return version.image_step
+
+    async def _before_over(self, key: VersionKey) -> None:
+        """An import that has ended, and is just being forgotten, would take the next one with it."""
+        if (await self._versions.get(key)).image_step.state not in UNDER_WAY:
+            await self._steps.over(StepKind.IMAGE, key)
 
     async def image_progress(self, key: VersionKey) -> Step:
         """Raises NotFound. A step that is FAILED says why in `error`."""

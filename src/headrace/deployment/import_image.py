@@ -1,4 +1,4 @@
-"""Bringing an image in: unpack it, read what it says of itself, make its environment, note its recipe."""
+"""Bringing an image in: a model folder or a container image, from wherever; how it runs is noted in the version."""
 
 import asyncio
 import os
@@ -7,28 +7,26 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from headrace import faults
 from headrace.catalog.models import Models
 from headrace.catalog.versions import Versions
 from headrace.deployment import rows
 from headrace.deployment.claims import prefill
+from headrace.deployment.containers import UPLOADING, Brought, Containers
+from headrace.deployment.folders import PREPARING, BroughtFolder, Folders
 from headrace.deployment.rows import ImageSource, SourceForm
 from headrace.deployment.steps import Progress, StepKind, fail
+from headrace.deployment.upkeep import Upkeep
 from headrace.domain.clock import now
-from headrace.domain.errors import Conflict, HeadraceError, NotReady, StorageFailed
+from headrace.domain.errors import Conflict, HeadraceError, Invalid, NotReady, StorageFailed
 from headrace.domain.ids import VersionKey
-from headrace.domain.image import Claims, ContainerImage, FolderRecipe
+from headrace.domain.image import ContainerImage, ImageRecipe
 from headrace.domain.version import Step, StepState, Version, VersionStatus
-from headrace.fleet.first import first
-from headrace.images.folder import read_claims, read_nature
-from headrace.images.shelf import Shelf
-from headrace.runners.environments import Environments
-from headrace.runners.needs import Besides
+from headrace.images.archive import IsImage
+from headrace.images.registry.auth import Credentials
+from headrace.images.registry.reference import Reference, parse
 from headrace.storage.database import Database
-from headrace.storage.disk import sync_folder
-
-UPLOADING, PREPARING = "Uploading container image", "Preparing the environment"
-UNPACKED = 45  # percent, when the archive is unpacked
-PREPARED = 95  # percent, when the environment is made
+from headrace.storage.disk import make_folder, sync_folder
 
 
 class ImportImage:
@@ -37,13 +35,17 @@ class ImportImage:
         database: Database,
         models: Models,
         versions: Versions,
-        shelf: Shelf,
-        environments: Environments,
         data: Path,
+        folders: Folders,
+        containers: Containers,
     ) -> None:
         self._database, self._models, self._versions = database, models, versions
-        self._shelf, self._environments, self._data = shelf, environments, data.absolute()
-        self._imports = self._data / "imports"
+        self._folders, self._containers = folders, containers
+        self._imports = data.absolute() / "imports"
+
+    @property
+    def upkeep(self) -> Upkeep:
+        return self._containers.upkeep
 
     async def take_archive(self, key: VersionKey, spool: Path, filename: str, size: int) -> Version:
         """The uploaded file becomes ours, durably, before this returns. Raises Conflict, NotFound, StorageFailed."""
@@ -51,6 +53,7 @@ class ImportImage:
         kept = self._imports / secrets.token_hex(8)
         try:
             await asyncio.to_thread(_keep, spool, kept)
+            faults.point("import.kept")
         except OSError as error:
             raise StorageFailed(f"the archive could not be stored: {error.strerror}", technical=str(error)) from error
         return await self._take(ImageSource(key, SourceForm.ARCHIVE, str(kept), filename, size))
@@ -60,8 +63,15 @@ class ImportImage:
         _check_open(await self._versions.get(key))
         return await self._take(ImageSource(key, SourceForm.FOLDER, path, Path(path).name, 0))
 
+    async def take_image(self, key: VersionKey, reference: Reference, credentials: Credentials | None) -> Version:
+        """A container image in a registry. Its credentials are kept, sealed, until it is here. Raises Unsupported."""
+        _check_open(await self._versions.get(key))
+        sealed = self._containers.sealed(key, credentials)
+        return await self._take(ImageSource(key, SourceForm.REGISTRY, str(reference), str(reference), 0, sealed))
+
     async def _take(self, source: ImageSource) -> Version:
         before = await self._database.write(lambda tx: rows.put(tx, source))
+        faults.point("import.noted")
         if before is not None and before.form is SourceForm.ARCHIVE:
             await asyncio.to_thread(Path(before.path).unlink, missing_ok=True)
         return await self._versions.change(source.key, lambda version: _asked(version, source), now())
@@ -75,47 +85,33 @@ class ImportImage:
         except HeadraceError as error:
             sentence = error.message
             await progress.end(lambda version: _failed(version, sentence))
+        faults.point("import.ended")
         await self._database.write(lambda tx: rows.remove(tx, key))
+        faults.point("import.forgotten")
         if source is not None and source.form is SourceForm.ARCHIVE:
             await asyncio.to_thread(Path(source.path).unlink, missing_ok=True)
 
     async def _bring_in(self, key: VersionKey, source: ImageSource | None, progress: Progress) -> None:
+        if source is not None and source.form is SourceForm.ARCHIVE and not await asyncio.to_thread(_is_here, source):
+            raise NotReady("what was uploaded lies on another server, which is gone: send it again")
         if source is None:
             raise NotReady("what was uploaded is no longer here: send it again")
         await progress.tell(1, UPLOADING, 5)
-        folder, size = await self._shelved(source)
-        claims, entry, variables = await asyncio.to_thread(read_claims, self._data / folder)
-        nature = await asyncio.to_thread(read_nature, self._data / folder, entry)
-        await progress.tell(2, PREPARING, UNPACKED)
-        python = await self._prepared(folder, Besides(nature.requirements, nature.beside), progress)
-        recipe = FolderRecipe(folder, python, entry, tuple(variables), nature.tensors)
-        await progress.end(lambda version: _brought_in(version, recipe, claims, source.size or size))
-        if claims.summary:
-            await self._describe(key, claims.summary)
+        if source.form is SourceForm.REGISTRY:
+            async with self._containers.pulled(source, progress) as image:
+                return await self._note(key, image, image.size, progress)
+        try:
+            folder = await self._folders.bring_in(source, progress)
+        except IsImage:
+            async with self._containers.unpacked(source, progress) as image:
+                return await self._note(key, image, source.size, progress)
+        return await self._note(key, folder, source.size or folder.size, progress)
 
-    async def _shelved(self, source: ImageSource) -> tuple[str, int]:
-        if source.form is SourceForm.ARCHIVE:
-            return await self._shelf.shelve_archive(Path(source.path))
-        return await self._shelf.shelve_folder(source.path)
-
-    async def _prepared(self, folder: str, besides: Besides, progress: Progress) -> str:
-        """The path of the interpreter below the data folder."""
-        loop = asyncio.get_running_loop()
-        news, latest = asyncio.Event(), [0]
-
-        def report(percentage: int) -> None:
-            """From any thread, 0..100."""
-            latest[0] = max(0, min(100, percentage))
-            loop.call_soon_threadsafe(news.set)
-
-        async def follow() -> None:
-            while True:
-                await news.wait()
-                news.clear()
-                await progress.tell(2, PREPARING, UNPACKED + latest[0] * (PREPARED - UNPACKED) // 100)
-
-        _, python = await first(self._environments.prepare(self._data / folder, report, besides), follow())
-        return _below(self._data, python)
+    async def _note(self, key: VersionKey, brought: Brought | BroughtFolder, size: int, progress: Progress) -> None:
+        await self.upkeep.keep(brought.recipe)
+        await progress.end(lambda version: _brought_in(version, brought, size))
+        if brought.claims.summary:
+            await self._describe(key, brought.claims.summary)
 
     async def _describe(self, key: VersionKey, summary: str) -> None:
         model = await self._models.get(key.model)
@@ -123,14 +119,16 @@ class ImportImage:
             await self._models.change(key.model, lambda one: replace(one, description=summary), now())
 
     async def sweep(self) -> None:
-        """At the start: remove archives that no version waits for."""
+        """At the start: forget what no version waits for any more, credentials among it, and remove such archives."""
         with suppress(StorageFailed):  # what is left over is removed at a later start
+            waiting = {version.key for version in await self._versions.unfinished()}
+            await self._database.write(lambda tx: rows.remove_all_but(tx, waiting))
             wanted = await self._database.read(rows.paths)
             await asyncio.to_thread(_remove_all_but, self._imports, wanted)
 
 
 def _check_open(version: Version) -> None:
-    if version.status is not VersionStatus.PARTIAL:
+    if version.status is not VersionStatus.PARTIAL and not _gone(version):
         raise Conflict(
             f"version {version.key} is {version.status}: its image stays as it is. Make a new version instead"
         )
@@ -138,38 +136,64 @@ def _check_open(version: Version) -> None:
         raise Conflict(f"an image of version {version.key} is being brought in already")
 
 
+def _gone(version: Version) -> bool:
+    """Published once, and its container image was removed to make room: the same may be brought in again."""
+    return version.status is VersionStatus.INACTIVE and version.recipe is None and bool(version.image.digest)
+
+
 def _asked(version: Version, source: ImageSource) -> Version:
     """A new image makes what was tested before worthless."""
     _check_open(version)
-    image = ContainerImage(repository_name=version.image.repository_name, size=source.size)
     waiting = Step(StepState.WAITING, 1, UPLOADING, 0)
+    if version.status is not VersionStatus.PARTIAL:
+        return replace(version, image_step=waiting)
+    image = ContainerImage(repository_name=version.image.repository_name, size=source.size)
+    if source.form is SourceForm.REGISTRY:
+        image = _of_reference(parse(source.path))
     fresh = replace(version, image=image, image_step=waiting, load=Step(), run=Step())
     return replace(fresh, run_result=None, recipe=None, tensors=None)
 
 
-def _brought_in(version: Version, recipe: FolderRecipe, claims: Claims, size: int) -> Version:
-    image = replace(version.image, upload_status="COMPLETED", upload_percentage=100, size=size)
-    done = Step(StepState.DONE, 2, PREPARING, 100)
-    return replace(prefill(version, claims), image=image, image_step=done, recipe=recipe)
+def _of_reference(reference: Reference) -> ContainerImage:
+    return ContainerImage(
+        registry_host=reference.host,
+        repository_namespace=reference.namespace,
+        repository_name=reference.name,
+        image_prefix="/".join(part for part in (reference.host, reference.namespace) if part),
+    )
+
+
+def _brought_in(version: Version, brought: Brought | BroughtFolder, size: int) -> Version:
+    recipe = brought.recipe
+    digest = recipe.digest if isinstance(recipe, ImageRecipe) else ""
+    if version.status is not VersionStatus.PARTIAL and digest != version.image.digest:
+        raise Invalid(
+            f"version {version.key} was published with the image {version.image.digest}, and this one is {digest}: "
+            "make a new version of it"
+        )
+    image = replace(version.image, upload_status="COMPLETED", upload_percentage=100, size=size, digest=digest)
+    done = Step(StepState.DONE, 1, UPLOADING, 100) if digest else Step(StepState.DONE, 2, PREPARING, 100)
+    return replace(prefill(version, brought.claims), image=image, image_step=done, recipe=recipe)
 
 
 def _failed(version: Version, error: str) -> Version:
     return replace(fail(version, StepKind.IMAGE, error), image=replace(version.image, upload_status="FAILED"))
 
 
-def _below(folder: Path, path: Path) -> str:
-    """Links are not followed: an environment's interpreter is one."""
-    return os.path.relpath(path, folder)
+def _is_here(source: ImageSource) -> bool:
+    return Path(source.path).is_file()
 
 
 def _keep(spool: Path, kept: Path) -> None:
-    kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(kept.parent)
     descriptor = os.open(spool, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    faults.point("import.keep.synced")
     spool.rename(kept)
+    faults.point("import.keep.renamed")
     sync_folder(kept.parent)
 
 

@@ -13,6 +13,7 @@ from headrace.storage.schema import metadata
 class SourceForm(StrEnum):
     ARCHIVE = "archive"  # a file of ours, removed when it is unpacked
     FOLDER = "folder"  # a folder of the operator's, only read
+    REGISTRY = "registry"  # a container image; `path` is its reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class ImageSource:
     path: str
     filename: str  # what the caller called it
     size: int
+    sealed: str = ""  # the registry's credentials, under a key that is not in the database; gone when the image is in
 
 
 image_sources = Table(
@@ -33,6 +35,7 @@ image_sources = Table(
     Column("path", String, nullable=False),
     Column("filename", String, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("sealed", String, nullable=False),
 )
 
 
@@ -48,6 +51,7 @@ def put(tx: Tx, source: ImageSource) -> ImageSource | None:
             path=source.path,
             filename=source.filename,
             size=source.size,
+            sealed=source.sealed,
         )
     )
     return before
@@ -57,11 +61,19 @@ def get(tx: Tx, key: VersionKey) -> ImageSource | None:
     row = tx.execute(
         select(image_sources).where(image_sources.c.model == key.model, image_sources.c.version == key.version)
     ).one_or_none()
-    return None if row is None else ImageSource(key, SourceForm(row.form), row.path, row.filename, row.size)
+    if row is None:
+        return None
+    return ImageSource(key, SourceForm(row.form), row.path, row.filename, row.size, row.sealed)
 
 
 def remove(tx: Tx, key: VersionKey) -> None:
     tx.execute(delete(image_sources).where(image_sources.c.model == key.model, image_sources.c.version == key.version))
+
+
+def remove_all_but(tx: Tx, kept: set[VersionKey]) -> None:
+    for row in tx.execute(select(image_sources.c.model, image_sources.c.version)).all():
+        if (key := VersionKey(row.model, row.version)) not in kept:
+            remove(tx, key)
 
 
 def paths(tx: Tx) -> set[str]:

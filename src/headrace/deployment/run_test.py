@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from headrace import faults
 from headrace.catalog.test_inputs import TestInputs
 from headrace.catalog.versions import Versions
 from headrace.deployment import samples
@@ -48,6 +49,7 @@ class RunTest:
                 _check(version, bodies)
                 await progress.tell(*_SUBMITTING)
                 engine, answer = await self._asked(version, bodies)
+                faults.point("run.answered")
             await progress.tell(*_RECORDING)
         except StorageFailed:
             raise
@@ -55,6 +57,7 @@ class RunTest:
             failed = _failed(error.message, started, bodies)
             await progress.end(lambda draft: _ended(draft, failed, bodies, {}))
             return
+        faults.point("run.recorded")
         result = _result(engine or proof.engine, answer, bodies)
         await progress.end(lambda draft: _ended(draft, result, bodies, answer.outputs))
 

@@ -6,13 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 
+from headrace import faults
 from headrace.catalog.versions import Versions
+from headrace.deployment.turns import Turns
 from headrace.domain.clock import now
 from headrace.domain.errors import HeadraceError, StorageFailed
 from headrace.domain.ids import VersionKey
 from headrace.domain.version import Step, StepState, Version
 
 UNDER_WAY = frozenset({StepState.WAITING, StepState.RUNNING})
+LOOK = 0.5  # seconds between two looks at the steps of other servers
 AGAIN = 5.0  # seconds until unfinished steps are looked for again while the database cannot be read
 
 logger = logging.getLogger(__name__)
@@ -47,12 +50,17 @@ class Steps:
 
     def __init__(self, versions: Versions, works: Mapping[StepKind, Work]) -> None:
         self._versions, self._works = versions, works
+        self.whose = Turns()
         self._under_way: dict[_Task, asyncio.Event] = {}
         self._queue: asyncio.Queue[_Task] = asyncio.Queue()
         self._turns = {kind: asyncio.Semaphore(AT_ONCE[kind]) for kind in StepKind}
 
     def under_way(self, kind: StepKind, key: VersionKey) -> bool:
         return (kind, key) in self._under_way
+
+    def busy(self, kind: StepKind) -> bool:
+        """Whether a step of this kind is under way for any version."""
+        return any(other is kind for other, _ in self._under_way)
 
     def start(self, kind: StepKind, key: VersionKey) -> None:
         """Once: a step that is under way is not started beside itself."""
@@ -74,35 +82,63 @@ class Steps:
                 group.create_task(self._one(*task))
 
     async def _go_on(self) -> None:
-        """Whatever was under way when the server stopped starts again from its beginning."""
+        """Whatever was under way when a server stopped starts again from its beginning.
+
+        With several servers each waits for the end of all the others' steps, to go on with those of one that dies. Who
+        was asked for a step comes first: the others begin to wait only when they see it for the second time.
+        """
+        seen: set[_Task] = set()
         while True:
             try:
-                for version in await self._versions.unfinished():
-                    for kind in StepKind:
-                        if kind.of(version).state in UNDER_WAY:
-                            self.start(kind, version.key)
+                found = {
+                    (kind, version.key)
+                    for version in await self._versions.unfinished()
+                    for kind in StepKind
+                    if kind.of(version).state in UNDER_WAY
+                }
             except StorageFailed as error:
                 logger.warning("unfinished deployments wait: %s", error)
                 await asyncio.sleep(AGAIN)
-            else:
+                continue
+            for kind, key in found & seen if self.whose.shared else found:
+                self.start(kind, key)
+            if not self.whose.shared:
                 return
+            seen = found
+            await asyncio.sleep(LOOK)
 
     async def _one(self, kind: StepKind, key: VersionKey) -> None:
         try:
             for earlier in list(StepKind)[: list(StepKind).index(kind)]:
                 await self.over(earlier, key)
-            async with self._turns[kind]:
-                await self._until_stored(kind, key)
+            if await self._is_ours(kind, key):
+                async with self._turns[kind]:
+                    await self._until_stored(kind, key)
+                await self.whose.give_back(kind, key)
         except Exception as error:  # one deployment's accident must not stop the loop that all others need
             logger.exception("the %s of %s", kind, key)
             await self._failed(kind, key, f"an unexpected fault of the server ({type(error).__name__})")
         finally:
+            faults.point("step.ended")
             self._under_way.pop((kind, key)).set()
+
+    async def _is_ours(self, kind: StepKind, key: VersionKey) -> bool:
+        """False when another server has done it. While that one lives, this one waits."""
+        while True:
+            try:
+                if await self.whose.take(kind, key):
+                    return True
+                if kind.of(await self._versions.get(key)).state not in UNDER_WAY:
+                    return False
+            except StorageFailed as error:
+                logger.warning("the %s of %s waits for the database: %s", kind, key, error)
+            await asyncio.sleep(LOOK)
 
     async def _until_stored(self, kind: StepKind, key: VersionKey) -> None:
         """A database that takes nothing just now is no end of a step: the step is done again when it does."""
         while True:
             try:
+                faults.point("step.before")
                 await self._works[kind](key)
             except StorageFailed as error:
                 logger.warning("the %s of %s waits for the database: %s", kind, key, error)
@@ -118,11 +154,14 @@ class Steps:
 
 
 def change_step(version: Version, kind: StepKind, step: Step) -> Version:
+    """The first two are also told as percentages of the version's image."""
     match kind:
         case StepKind.IMAGE:
-            return replace(version, image_step=step)
+            image = replace(version.image, upload_percentage=step.percentage)
+            return replace(version, image_step=step, image=image)
         case StepKind.LOAD:
-            return replace(version, load=step)
+            image = replace(version.image, load_percentage=step.percentage)
+            return replace(version, load=step, image=image)
         case StepKind.RUN:
             return replace(version, run=step)
 

@@ -7,13 +7,19 @@ from pathlib import Path
 from rooms.fleet.stage import Stage
 
 from headrace.catalog.test_inputs import TestInputs
+from headrace.deployment.containers import Containers
 from headrace.deployment.deployment import Deployment
+from headrace.deployment.folders import Folders
 from headrace.deployment.import_image import ImportImage
 from headrace.deployment.load_test import LoadTest
 from headrace.deployment.run_test import RunTest
+from headrace.deployment.upkeep import Upkeep
 from headrace.domain.errors import Invalid
 from headrace.domain.ids import VersionKey
 from headrace.domain.version import InputSpec, Step, VersionStatus
+from headrace.images.oci.store import Store
+from headrace.settings import ImageSettings
+from headrace.storage.sealing import Seal
 
 MODEL = "class Model:\n    def predict(self, inputs):\n        return {}\n"
 CLAIMS = """\
@@ -81,6 +87,8 @@ class Works(Stage):
         self.folder = folder
         self.shelf, self.environments = OpenShelf(folder), ReadyEnvironments(folder)
         self.test_inputs = TestInputs(self.database)
+        self.image_settings = ImageSettings()
+        self.images = Store(folder, self.image_settings)
         self.deployment = self.opened()
 
     def opened(self) -> Deployment:
@@ -89,10 +97,16 @@ class Works(Stage):
             self.versions,
             self.test_inputs,
             self.fleet,
-            ImportImage(self.database, self.models, self.versions, self.shelf, self.environments, self.folder),
+            self.import_image(),
             LoadTest(self.models, self.versions, self.fleet),
             RunTest(self.versions, self.test_inputs, self.fleet, self.ask),
         )
+
+    def import_image(self) -> ImportImage:
+        folders = Folders(self.shelf, self.environments, self.folder)
+        upkeep = Upkeep(self.versions, self.shelf, self.images)
+        containers = Containers(self.images, upkeep, Seal(b"s" * 32), self.image_settings)
+        return ImportImage(self.database, self.models, self.versions, self.folder, folders, containers)
 
     async def draft(self) -> VersionKey:
         return await self.version(status=VersionStatus.PARTIAL, image_step=Step(), load=Step(), run=Step(), recipe=None)
@@ -110,7 +124,7 @@ class Works(Stage):
         await self.deployment.import_archive(key, self.upload(text), "shout.zip", len(text))
 
     async def until_version(self, key: VersionKey, fact) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not fact(await self.versions.get(key)):
                 await asyncio.sleep(0.002)
 
