@@ -3,9 +3,10 @@
 import logging
 from contextlib import suppress
 
+from headrace import faults
 from headrace.accounts import access, quotas
 from headrace.domain.account import Principal
-from headrace.domain.clock import Millis, now
+from headrace.domain.clock import Millis, Steps, now
 from headrace.domain.errors import Forbidden, NotFound, StorageFailed
 from headrace.domain.job import ENDED, Job, JobState
 from headrace.jobs import rows, upload_rows
@@ -15,7 +16,8 @@ from headrace.storage.database import Tx
 
 logger = logging.getLogger(__name__)
 
-LOOK = 60.0  # seconds between looks at the clock when no deadline is near
+LOOK = 60.0  # seconds between looks when no job has a deadline
+CLOCK_LOOK = 2.0  # seconds between looks whether somebody set the clock, while there is a deadline
 
 
 class Cancel:
@@ -31,9 +33,10 @@ class Cancel:
                 raise NotFound(f"Job {job_id} not found")
             if not access.cancels_job(principal, job):
                 raise Forbidden(f"this key may see job {job_id} but not cancel it")
-            return _end(tx, job, JobState.CANCELED)
+            return end(tx, job, JobState.CANCELED)
 
         job = await self._database.write(transaction)
+        faults.point("cancel.committed")
         self._watch.ended(job.id)
         return job
 
@@ -42,9 +45,10 @@ class Cancel:
 
         def transaction(tx: Tx) -> list[Job]:
             mine = [job for job in rows.unfinished(tx, principal.account) if access.cancels_job(principal, job)]
-            return [_end(tx, job, JobState.CANCELED) for job in mine]
+            return [end(tx, job, JobState.CANCELED) for job in mine]
 
         jobs = await self._database.write(transaction)
+        faults.point("cancel.all.committed")
         for job in jobs:
             self._watch.ended(job.id)
         return jobs
@@ -55,6 +59,7 @@ class Deadlines:
 
     def __init__(self, room: Room) -> None:
         self._database, self._watch, self._bell = room.database, room.watch, room.deadlines
+        self.steps, self._newest = Steps(), 0
 
     async def run(self) -> None:
         while True:
@@ -63,9 +68,16 @@ class Deadlines:
             await self._bell.wait(await self._pause())
 
     async def look(self) -> None:
+        if step := self.steps.step():  # the jobs that were there before get the time that they were promised
+            newest = self._newest
+            await self._database.write(lambda tx: rows.move_deadlines(tx, newest, step))
+            self.steps.taken(step)
+            logger.warning("the clock was set by %.0f s; deadlines were moved with it", step / 1000)
+        self._newest = await self._database.read(rows.newest)
         at = now()
         for job in await self._database.read(lambda tx: rows.due(tx, at)):
             ended = await self._database.write(lambda tx, job=job: self._time_out(tx, job.id))  # type: ignore[misc]
+            faults.point("timeout.committed")
             self._watch.ended(ended.id)
             logger.info("job %s timed out", ended.id)
 
@@ -74,21 +86,23 @@ class Deadlines:
             due: Millis | None = await self._database.read(rows.next_deadline)
         except StorageFailed:
             return 1.0
-        return LOOK if due is None else min(LOOK, max(0.0, (due - now()) / 1000))
+        return LOOK if due is None else min(CLOCK_LOOK, max(0.0, (due - now()) / 1000))
 
     def _time_out(self, tx: Tx, job_id: str) -> Job:
         job = rows.by_id(tx, job_id)
         if job is None:
             raise NotFound(f"Job {job_id} not found")
-        return _end(tx, job, JobState.TIMEDOUT)
+        return end(tx, job, JobState.TIMEDOUT)
 
 
-def _end(tx: Tx, job: Job, state: JobState) -> Job:
+def end(tx: Tx, job: Job, state: JobState) -> Job:
     if job.state in ENDED:
         return job
     at = now()
     if job.pending:
         quotas.credit(tx, owner_of(job), job.pending, job.submitted, at)
+    faults.point("end.tx.credited")
     if job.state is JobState.OPEN:
         upload_rows.forget(tx, job.number)
+    faults.point("end.tx.before")
     return rows.end_job(tx, job, state, at)

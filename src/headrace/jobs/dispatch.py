@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from headrace import faults
 from headrace.catalog.versions import Versions
 from headrace.domain.clock import Millis, now
 from headrace.domain.errors import HeadraceError, ModelFailed, NotFound, StorageFailed, Unavailable
@@ -16,9 +17,10 @@ from headrace.fleet.demand import Demand
 from headrace.fleet.routing import Seat
 from headrace.inference.ask import Ask
 from headrace.inference.pace import Pace
-from headrace.jobs import claim_rows, frames
-from headrace.jobs.claim_rows import Claimed
+from headrace.jobs import claim_rows, fair, frames
+from headrace.jobs.claim_rows import Claimed, Claimer, Done, Most
 from headrace.jobs.finish import Finish
+from headrace.jobs.recovery import Recovery
 from headrace.jobs.room import Room
 from headrace.jobs.worker import Limits, Worker, failed
 
@@ -48,17 +50,29 @@ class Dispatch:
         self._told: set[VersionKey] = set()
 
     async def run(self) -> None:
-        back = await self._database.write(claim_rows.recover)
+        faults.point("recover.before")
+        recovery = Recovery(self._room)
+        back = await self._started(recovery)
+        faults.point("recover.committed")
         if back:
             logger.info("%d inputs were under way when the server stopped; they are in the queue again", back)
         async with asyncio.TaskGroup() as group:
+            group.create_task(recovery.run())
             while True:
                 with suppress(StorageFailed):
                     await self._look(group)
                 await self._room.work.wait(IDLE)
 
+    async def _started(self, recovery: Recovery) -> int:
+        while True:
+            try:
+                return await recovery.start()
+            except StorageFailed as error:
+                logger.warning("the work of the last start is not taken up yet: %s", error)
+                await asyncio.sleep(TROUBLE)
+
     async def _look(self, group: asyncio.TaskGroup) -> None:
-        waiting = await self._database.read(claim_rows.waiting)
+        waiting = await self._database.read(fair.waiting)
         for gone in self._told - set(waiting):
             self._demand.set_waiting(gone, 0)
         self._told = set(waiting)
@@ -79,6 +93,9 @@ class Dispatch:
         except StorageFailed as error:
             logger.warning("the work on %s pauses: %s", key, error)
             await asyncio.sleep(TROUBLE)
+        except Exception:  # one claim's accident must not stop the others; recovery takes back what it held
+            logger.exception("the work on %s met something unexpected and pauses", key)
+            await asyncio.sleep(TROUBLE)
         finally:
             self._workers[key] -= 1
             if not self._workers[key]:
@@ -86,7 +103,7 @@ class Dispatch:
             self._room.work.ring()
 
     async def _has_work(self, key: VersionKey) -> bool:
-        waiting = await self._database.read(claim_rows.waiting)
+        waiting = await self._database.read(fair.waiting)
         return key in waiting
 
     async def _turn(self, version: Version) -> None:
@@ -102,19 +119,21 @@ class Dispatch:
 
     async def _claims(self, seat: Seat, version: Version) -> None:
         pace = self._paces[version.key]
-        worker = Worker(self._finish, self._room.watch, pace)
-        limits = Limits(version.timeout.run / 1000, self._settings.strikes, self._settings.claim)
+        worker, settings = Worker(self._finish, self._room.watch, pace), self._settings
+        limits = Limits(version.timeout.run / 1000, settings.strikes, settings.tries, settings.claim)
         over = asyncio.get_running_loop().time() + TURN
         while not seat.broken and asyncio.get_running_loop().time() < over:
-            most = pace.inputs(self._settings.target, self._settings.claim)
-            claimed = await self._claim(version.key, most)
-            if claimed is None:
-                return
-            await worker.work(seat, claimed, self._inputs(claimed), limits)
+            most = pace.inputs(settings.target, settings.claim)
+            with self._room.claimer() as claimer:
+                claimed = await self._claim(version.key, most, claimer)
+                faults.point("claim.committed")
+                if claimed is None:
+                    return
+                await worker.work(seat, claimed, self._inputs(claimed), limits)
 
-    async def _claim(self, key: VersionKey, most: int) -> Claimed | None:
-        at = now()
-        return await self._database.write(lambda tx: claim_rows.claim(tx, key, most, self._settings.claim_bytes, at))
+    async def _claim(self, key: VersionKey, inputs: int, by: Claimer) -> Claimed | None:
+        at, most = now(), Most(inputs, self._settings.claim_bytes)
+        return await self._database.write(lambda tx: claim_rows.claim(tx, key, most, by, at))
 
     def _inputs(self, claimed: Claimed) -> list[JobInput]:
         place = (claimed.job.number, claimed.chunk_first)
@@ -127,7 +146,8 @@ class Dispatch:
         return opened[claimed.skip : claimed.skip + claimed.count]
 
     async def _fail_one_claim(self, version: Version, error: HeadraceError) -> None:
-        claimed = await self._claim(version.key, self._settings.claim)
-        if claimed is not None:
-            results = [failed(one.name, "", claimed, error.message) for one in self._inputs(claimed)]
-            await self._finish(claimed, claimed.first, results)
+        with self._room.claimer() as claimer:
+            claimed = await self._claim(version.key, self._settings.claim, claimer)
+            if claimed is not None:
+                results = [failed(one.name, "", claimed, error.message) for one in self._inputs(claimed)]
+                await self._finish(claimed, Done(claimed.first, results, dead=frozenset(range(len(results)))))

@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
 
+from headrace import faults
 from headrace.accounts import quotas
-from headrace.domain.clock import now
+from headrace.domain.clock import Millis, now, steady
 from headrace.domain.errors import StorageFailed
 from headrace.domain.job import Job
-from headrace.domain.result import InputResult
 from headrace.jobs import claim_rows
-from headrace.jobs.claim_rows import Back, Claimed
+from headrace.jobs.claim_rows import Claimed, Done
 from headrace.jobs.quota_owner import owner_of
+from headrace.jobs.recovery import LONGEST_PAUSE
 from headrace.jobs.room import Room
 from headrace.storage.database import Tx
 
@@ -24,36 +24,47 @@ class Finish:
     def __init__(self, room: Room) -> None:
         self._room = room
 
-    async def __call__(
-        self, claimed: Claimed, first: int, results: Sequence[InputResult], back: Sequence[Back] = ()
-    ) -> bool:
+    async def __call__(self, claimed: Claimed, done: Done) -> bool:
         """False when the claim was lost meanwhile: then nothing was stored.
 
         While the disk takes nothing, what a model has answered is kept and offered again: nothing is asked twice.
         """
         while True:
             try:
-                job = await self._room.database.write(lambda tx: self._store(tx, claimed, first, results, back))
+                job = await self._room.database.write(lambda tx: store_done(tx, claimed, done, now()))
                 break
             except StorageFailed as error:
                 logger.warning("results of job %s wait for the disk: %s", claimed.job.id, error)
                 await asyncio.sleep(TROUBLE)
+        faults.point("finish.committed")
         if job is None:
             return False
-        self._room.tally.results += len(results)
-        self._room.tally.errors += sum(not one.ok for one in results)
-        if job.over:
-            self._room.watch.ended(job.id)
-        if back:
-            self._room.work.ring()
+        self._tell(job, done)
         return True
 
-    def _store(
-        self, tx: Tx, claimed: Claimed, first: int, results: Sequence[InputResult], back: Sequence[Back]
-    ) -> Job | None:
-        at = now()
-        job = claim_rows.finish(tx, claimed, first, results, back, at)
-        failed = sum(not one.ok for one in results)
-        if job is not None and failed:
-            quotas.credit(tx, owner_of(job), failed, job.submitted, at)
-        return job
+    def pause(self, tries: int) -> Millis:
+        """When an input is to be asked again that has met `tries` faults of ours."""
+        return steady() + min(LONGEST_PAUSE, self._room.settings.retry_after << min(tries - 1, 16))
+
+    def _tell(self, job: Job, done: Done) -> None:
+        tally = self._room.tally
+        tally.results += len(done.results)
+        tally.errors += sum(not one.ok for one in done.results)
+        tally.dead += len(done.dead)
+        tally.retries += sum(one.count for one in done.back if one.strikes or one.tries)
+        if job.over:
+            self._room.watch.ended(job.id)
+        if done.back:
+            self._room.work.ring_all()
+            if any(one.due is not None for one in done.back):
+                self._room.pauses.ring()
+
+
+def store_done(tx: Tx, claimed: Claimed, done: Done, at: Millis) -> Job | None:
+    """The job afterwards; None when the claim was lost and nothing was stored."""
+    job = claim_rows.finish(tx, claimed, done, at)
+    failed = sum(not one.ok for one in done.results)
+    faults.point("finish.tx.stored")
+    if job is not None and failed:
+        quotas.credit(tx, owner_of(job), failed, job.submitted, at)
+    return job

@@ -28,7 +28,7 @@ class HistoryQuery:
     keys: frozenset[str] | None = None
     since: Millis | None = None
     until: Millis | None = None
-    status: str = "all"  # all, pending, terminated, TERMINATED_WITH_ERROR, or a state
+    status: str = "all"  # all, pending, terminated, TERMINATED_WITH_ERROR, dead, or a state
     search: str = ""
     sort: str = "createdAt"
     descending: bool = True
@@ -104,6 +104,8 @@ def _with_status(status: str) -> list[ColumnElement[bool]]:
             return [job.c.state.in_({JobState.OPEN, *LIVE})]
         case "terminated":
             return [job.c.state.not_in({JobState.OPEN, *LIVE})]
+        case "dead":
+            return [job.c.dead > 0]
         case "terminated_with_error":
             return [job.c.state.not_in({JobState.OPEN, *LIVE}), or_(job.c.failed > 0, job.c.state == JobState.TIMEDOUT)]
         case state:

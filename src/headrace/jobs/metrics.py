@@ -57,6 +57,8 @@ def source(room: Room) -> Source:
             counter("headrace_inputs_submitted_total", "Inputs of submitted jobs", tally.inputs),
             counter("headrace_results_total", "Results of jobs' inputs stored", tally.results),
             counter("headrace_result_errors_total", "Results that are errors", tally.errors),
+            counter("headrace_dead_letters_total", "Errors without an answer of the model", tally.dead),
+            counter("headrace_input_retries_total", "Inputs put back after a fault, not an error", tally.retries),
         ]
 
     return families

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from headrace import faults
+from headrace.accounts.once import Once
 from headrace.domain.clock import now
 from headrace.domain.errors import StorageFailed
 from headrace.jobs import history_rows, upload_rows
@@ -27,9 +29,14 @@ class Retention:
     """`uses` are the rooms' functions that say which bodies their rows name."""
 
     def __init__(
-        self, database: Database, blobs: BlobStore, spool: Spool, uses: Sequence[Callable[[Tx], set[str]]]
+        self,
+        database: Database,
+        blobs: BlobStore,
+        spool: Spool,
+        uses: Sequence[Callable[[Tx], set[str]]],
+        once: Once | None = None,
     ) -> None:
-        self._database, self._blobs, self._spool, self._uses = database, blobs, spool, uses
+        self._database, self._blobs, self._spool, self._uses, self._once = database, blobs, spool, uses, once
 
     async def run(self) -> None:
         turn = 0
@@ -38,6 +45,7 @@ class Retention:
                 await self.drop_inputs()
                 await self.drop_uploads()
                 if turn % SWEEP_EVERY == 0:
+                    await self.forget_answers()
                     await self.sweep(GRACE)
             turn += 1
             await asyncio.sleep(EVERY)
@@ -46,12 +54,18 @@ class Retention:
         at = now()
         for number in await self._database.read(lambda tx: history_rows.inputs_to_drop(tx, at, AT_ONCE)):
             await self._database.write(lambda tx, number=number: history_rows.drop_inputs(tx, number))  # type: ignore[misc]
+            faults.point("retention.inputs.dropped")
 
     async def drop_uploads(self) -> None:
         lying = self._spool.numbers()
         if lying:
             for number in lying - await self._database.read(upload_rows.known):
+                faults.point("retention.upload")
                 self._spool.drop(number)
+
+    async def forget_answers(self) -> None:
+        if self._once is not None:
+            await self._once.forget()
 
     async def sweep(self, grace: float) -> int:
         """Bodies that were deleted: older than `grace` seconds and named by no row of any room."""
@@ -61,7 +75,8 @@ class Retention:
                 return 0
             old -= await self._database.read(use)
         for digest in old:
-            await self._blobs.delete(digest)
+            faults.point("retention.sweep")
+            await self._blobs.delete(digest, grace)
         if old:
             logger.info("%d bodies that nothing names any more were deleted", len(old))
         return len(old)

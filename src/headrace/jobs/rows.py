@@ -2,16 +2,17 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Row, cast, delete, func, insert, literal, select, update
 
 from headrace.domain.clock import HOUR, Millis
 from headrace.domain.ids import VersionKey
 from headrace.domain.job import ENDED, LIVE, Job, JobInput, JobState, check_move
 from headrace.domain.result import InputResult
 from headrace.domain.source import SourceKind
-from headrace.jobs import frames, statements
-from headrace.jobs.tables import blob_use, job, lease
+from headrace.jobs import fair, frames, load_rows, statements
+from headrace.jobs.tables import blob_use, dead, job, lease
 from headrace.storage.database import Tx
 
 
@@ -42,10 +43,26 @@ def _chunk(number: int, first: int, row: Sequence[JobInput], size: int, payload:
     return {"job": number, "first": first, "length": len(row), "bytes": size, "names": names, "payload": payload}
 
 
-def store_results(tx: Tx, number: int, first: int, results: Sequence[InputResult]) -> None:
+def store_results(
+    tx: Tx, number: int, first: int, results: Sequence[InputResult], buried: Collection[int] = ()
+) -> None:
+    """`buried`: the places in `results` of those that failed without an answer of the model."""
     body = frames.pack_results(results)
     tx.execute(statements.INSERT_SEGMENT, {"job": number, "first": first, "length": len(results), "body": body})
     use_blobs(tx, number, frames.output_digests(results), is_input=False)
+    if buried:
+        tx.execute(insert(dead), [_dead(number, first + place, results[place]) for place in sorted(buried)])
+
+
+def _dead(number: int, ordinal: int, one: InputResult) -> dict[str, object]:
+    return {
+        "job": number, "ordinal": ordinal, "input_name": _text(one.name), "reason": _text(one.error or ""),
+        "engine": one.engine, "died": one.ended,
+    }  # fmt: skip
+
+
+def _text(value: str) -> str:
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL stores no NUL as text
 
 
 def use_blobs(tx: Tx, number: int, digests: Collection[str], *, is_input: bool) -> None:
@@ -69,27 +86,6 @@ def by_number(tx: Tx, number: int) -> Job:
     return from_row(tx.execute(statements.JOB_BY_NUMBER, {"p_number": number}).one())
 
 
-def wake_flow(tx: Tx, stored: Job, ready: int) -> None:
-    """A job's inputs become claimable. Who was idle starts level with the least served: no credit is saved up."""
-    mine = flow_of(stored)
-    version = {"p_model": mine["p_model"], "p_version": mine["p_version"]}
-    least = tx.scalar(statements.LEAST_FLOW, version) or 0.0
-    row = tx.execute(statements.FLOW, mine).one_or_none()
-    if row is None:
-        fresh = {"model": mine["p_model"], "version": mine["p_version"], "user": stored.user}
-        tx.execute(statements.INSERT_FLOW, fresh | {"vtime": least, "ready": ready})
-    else:
-        start = row.vtime if row.ready > 0 else max(row.vtime, least)
-        tx.execute(statements.WAKE_FLOW, mine | {"p_vtime": start, "p_count": ready})
-    level = tx.scalar(statements.LEAST_JOB, mine) or 0.0
-    tx.execute(statements.WAKE_JOB, {"p_number": stored.number, "p_count": ready, "p_vtime": level})
-
-
-def flow_of(stored: Job) -> dict[str, str]:
-    """The parameters that name the flow of a job."""
-    return {"p_model": stored.version.model, "p_version": stored.version.version, "p_user": stored.user}
-
-
 def end_job(tx: Tx, stored: Job, state: JobState, now: Millis) -> Job:
     """CANCELED or TIMEDOUT, exact to the input: what has no result yet is taken out of the queue in this transaction.
 
@@ -97,25 +93,23 @@ def end_job(tx: Tx, stored: Job, state: JobState, now: Millis) -> Job:
     """
     check_move(stored.state, state)
     ready = tx.scalar(select(job.c.ready).where(job.c.number == stored.number)) or 0
-    _take_from_flow(tx, stored, ready)
+    if ready:
+        fair.remove(tx, stored, ready)
     tx.execute(delete(lease).where(lease.c.job == stored.number))
     tx.execute(
         update(job)
         .where(job.c.number == stored.number)
         .values(canceled=stored.pending, ready=0, updated=now, **ending(state, now))
     )
+    if stored.state in LIVE:
+        load_rows.give_back(tx, stored)
     return by_number(tx, stored.number)
 
 
 def ending(state: JobState, now: Millis) -> dict[str, object]:
     """What the end of a job writes into its row, however it ends."""
-    drop_at = now + job.c.hours_delete_input * HOUR
+    drop_at = literal(now, BigInteger) + cast(job.c.hours_delete_input, BigInteger) * HOUR
     return {"state": state, "ended": now, "deadline": None, "drop_inputs_at": drop_at}
-
-
-def _take_from_flow(tx: Tx, stored: Job, ready: int) -> None:
-    if ready:
-        tx.execute(statements.RETURN_TO_FLOW, flow_of(stored) | {"p_count": -ready})
 
 
 def set_submitted(tx: Tx, stored: Job, total: int, input_bytes: int, at: Millis, deadline: Millis | None) -> Job:
@@ -151,6 +145,17 @@ def next_deadline(tx: Tx) -> Millis | None:
     return first
 
 
+def newest(tx: Tx) -> int:
+    """The number of the last job that was stored."""
+    return tx.scalar(select(func.max(job.c.number))) or 0
+
+
+def move_deadlines(tx: Tx, at_most: int, step: Millis) -> None:
+    """Of the jobs up to this number."""
+    mine = (job.c.deadline.is_not(None), job.c.number <= at_most)
+    tx.execute(update(job).where(*mine).values(deadline=job.c.deadline + step))
+
+
 def unfinished(tx: Tx, account: str) -> list[Job]:
     found = tx.execute(select(job).where(job.c.account == account, job.c.state.in_({*LIVE, JobState.OPEN})))
     return [from_row(row) for row in found]
@@ -159,11 +164,11 @@ def unfinished(tx: Tx, account: str) -> list[Job]:
 _PLAIN = (
     "id", "account", "team", "user", "key", "kind", "state", "explain", "timeout", "total", "completed", "failed",
     "canceled", "input_bytes", "created", "updated", "submitted", "started", "ended", "queue_total", "latency_total",
-    "hours_delete_input",
+    "hours_delete_input", "priority", "dead",
 )  # fmt: skip
 
 
-def from_row(row: Row[tuple[object, ...]]) -> Job:
+def from_row(row: "Row[Any, Any, Any, Any] | Row[tuple[object, ...]]") -> Job:
     values = {column: getattr(row, column) for column in _PLAIN}
     values["state"], values["kind"] = JobState(row.state), SourceKind(row.kind)
     return Job(number=row.number, version=VersionKey(row.model, row.version), **values)

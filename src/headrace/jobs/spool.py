@@ -5,15 +5,18 @@ piece, so a piece that was lost half-way may simply be sent again.
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from headrace import faults
 from headrace.domain.body import PIECE, Body, BodyStore, keep
-from headrace.domain.errors import TooLarge
-from headrace.storage.disk import disk
+from headrace.domain.errors import StorageFailed, TooLarge
+from headrace.storage.disk import disk, sync_folder
 
 STORE = "the piece could not be stored"
+READ = "an uploaded file cannot be read"
 
 
 class Spool:
@@ -34,9 +37,13 @@ class Spool:
                 with disk(STORE):
                     await asyncio.to_thread(_write, descriptor, piece)
             with disk(STORE):
+                faults.point("spool.sync.before")
                 await asyncio.to_thread(os.fdatasync, descriptor)
+                if size == 0:  # the first piece made the file: its name has to be on disk too
+                    await asyncio.to_thread(sync_folder, self._folder)
         finally:
             os.close(descriptor)
+        faults.point("spool.synced")
         return size + added
 
     async def body(self, number: int, size: int, store: BodyStore) -> Body:
@@ -47,12 +54,19 @@ class Spool:
         left = size
         if left == 0:
             return
-        with await asyncio.to_thread(self._path(number).open, "rb") as file:
-            while left and (piece := await asyncio.to_thread(file.read, min(PIECE, left))):
+        with disk(READ):
+            file = await asyncio.to_thread(self._path(number).open, "rb")
+        with file:
+            while left:
+                with disk(READ):
+                    piece = await asyncio.to_thread(file.read, min(PIECE, left))
+                if not piece:
+                    raise StorageFailed(f"{READ}: it is shorter than what was acknowledged")
                 left -= len(piece)
                 yield piece
 
     def drop(self, number: int) -> None:
+        faults.point("spool.drop.before")
         self._path(number).unlink(missing_ok=True)
 
     def numbers(self) -> set[int]:
@@ -64,6 +78,9 @@ class Spool:
 
 def _open(path: Path, size: int) -> int:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    if os.fstat(descriptor).st_size < size:  # never filled up with zeros: what was acknowledged is lost
+        os.close(descriptor)
+        raise OSError(errno.EIO, "the pieces before this one are gone")
     os.ftruncate(descriptor, size)
     os.lseek(descriptor, size, os.SEEK_SET)
     return descriptor

@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 
+from headrace import faults
 from headrace.accounts import quotas
+from headrace.accounts.once import Mark, unmarked
 from headrace.catalog.models import Models
 from headrace.catalog.versions import Versions
 from headrace.domain.account import Principal
@@ -16,9 +18,10 @@ from headrace.domain.result import InputResult
 from headrace.domain.source import SourceKind
 from headrace.domain.version import Version
 from headrace.inference.validate import refusal
-from headrace.jobs import rows
+from headrace.jobs import fair, load_rows, rows
 from headrace.jobs.quota_owner import owner_of
 from headrace.jobs.room import Room
+from headrace.settings import JobSettings
 from headrace.storage.blobs import BlobStore
 from headrace.storage.database import Tx
 
@@ -27,12 +30,18 @@ class Submit:
     def __init__(self, room: Room, models: Models, versions: Versions, blobs: BlobStore) -> None:
         self._room, self._models, self._versions, self._blobs = room, models, versions, blobs
 
-    async def submit(self, principal: Principal, new: NewJob) -> Job:
-        """Returns when the job is on disk. Raises NotFound, Invalid, TooLarge, QuotaExceeded, StorageFailed."""
+    async def submit(self, principal: Principal, new: NewJob, mark: Mark = unmarked) -> Job:
+        """Returns when the job is on disk, and what `mark` writes with it.
+
+        Raises NotFound, Invalid, TooLarge, QuotaExceeded, TooMuchWaiting, StorageFailed.
+        """
+        self._room.space.check()
         version = await self.runnable_version(principal, new.version)
         inputs = await self._shelved(self.checked(version, new.inputs or ()))
         blank = _new_job(principal, new, self._room.settings.keep_inputs)
-        job = await self._room.database.write(lambda tx: self._store(tx, blank, inputs))
+        faults.point("submit.shelved")
+        job = await self._room.database.write(lambda tx: self._store(tx, blank, inputs, mark))
+        faults.point("submit.stored")
         self._room.stored(job, deadline=bool(job.timeout) or new.inputs is None)
         return job
 
@@ -71,25 +80,29 @@ class Submit:
             return await self._blobs.put(_once(body), len(body))
         return body
 
-    def _store(self, tx: Tx, blank: Job, inputs: Sequence[JobInput]) -> Job:
+    def _store(self, tx: Tx, blank: Job, inputs: Sequence[JobInput], mark: Mark) -> Job:
+        mark(tx, blank.id)
         if blank.state is JobState.OPEN:
             return rows.insert_job(tx, blank, blank.submitted + self._room.settings.open_for)
         deadline = blank.submitted + blank.timeout if blank.timeout else None
         stored = rows.insert_job(tx, replace(blank, total=len(inputs), input_bytes=bytes_of(inputs)), deadline)
-        return enqueue(tx, stored, inputs, blank.submitted)
+        return enqueue(tx, stored, inputs, blank.submitted, self._room.settings)
 
 
-def enqueue(tx: Tx, stored: Job, inputs: Sequence[JobInput], at: Millis) -> Job:
+def enqueue(tx: Tx, stored: Job, inputs: Sequence[JobInput], at: Millis, limits: JobSettings) -> Job:
     """Charge the quota, write the chunks, wake the queue. What was refused ends here and costs nothing."""
     runnable = [one for one in inputs if one.refusal is None]
     refused = [one for one in inputs if one.refusal is not None]
     if runnable:
         quotas.charge(tx, owner_of(stored), len(runnable), at)
+        load_rows.take(tx, stored, limits)
+    faults.point("submit.tx.charged")
     rows.store_inputs(tx, stored, runnable, refused)
     if refused:
         rows.store_results(tx, stored.number, len(runnable), [_refused(one, at) for one in refused])
     if runnable:
-        rows.wake_flow(tx, stored, len(runnable))
+        fair.add(tx, stored, len(runnable))
+    faults.point("submit.tx.queued")
     return rows.count_refused(tx, stored, len(refused), at)
 
 
@@ -114,4 +127,5 @@ def _new_job(principal: Principal, new: NewJob, keep_inputs: int) -> Job:
         state=JobState.OPEN if is_open else JobState.SUBMITTED, explain=new.explain, timeout=new.timeout,
         total=0, completed=0, failed=0, canceled=0, input_bytes=0, created=at, updated=at, submitted=at,
         started=None, ended=None, queue_total=0, latency_total=0.0, hours_delete_input=keep_inputs,
+        priority=new.priority,
     )  # fmt: skip

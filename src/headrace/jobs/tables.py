@@ -2,9 +2,12 @@
 
 job      one row: its counts, and `next`: the ordinal of the first input that nobody has claimed yet
 chunk    up to 1,000 inputs or 1 MB of a job, framed in one row, with their names beside them
-lease    a run of ordinals that somebody works on (token set) or that came back (token null)
+lease    a run of ordinals that a server works on (token set), that came back (token null), or waits to (due set)
 segment  a run of results, written by whoever held the lease
-flow     (version, user): the virtual time by which users share a version's replicas
+dead     an input that failed without an answer of its model: it may be tried again in a new job
+flow     a tree for each version, version → team → user: by their virtual times they share its replicas (fair.py)
+share    the weight of a team or a user in that tree, where it is not 1
+load     what an account has in jobs that are not over: kept, so that a limit costs one statement
 """
 
 from sqlalchemy import (
@@ -59,10 +62,14 @@ job = Table(
     Column("next", BigInteger, nullable=False, default=0),
     Column("ready", BigInteger, nullable=False, default=0),
     Column("vtime", Float, nullable=False, default=0.0),
+    Column("priority", Integer, nullable=False, default=10),  # a weight among the jobs of one user
+    Column("dead", BigInteger, nullable=False, default=0),  # of `failed`: rows in `dead` that were not tried again
 )
-Index("ix_job_ready", job.c.model, job.c.version, job.c.user, job.c.vtime, job.c.number, sqlite_where=job.c.ready > 0,
-      postgresql_where=job.c.ready > 0)  # fmt: skip
+Index("ix_job_ready", job.c.model, job.c.version, job.c.team, job.c.user, job.c.vtime, job.c.number,
+      sqlite_where=job.c.ready > 0, postgresql_where=job.c.ready > 0)  # fmt: skip
 Index("ix_job_account_created", job.c.account, job.c.created)
+Index("ix_job_dead", job.c.account, job.c.number, sqlite_where=job.c.dead > 0,
+      postgresql_where=job.c.dead > 0)  # fmt: skip
 Index("ix_job_deadline", job.c.deadline, sqlite_where=job.c.deadline.is_not(None),
       postgresql_where=job.c.deadline.is_not(None))  # fmt: skip
 Index(
@@ -91,8 +98,16 @@ lease = Table(
     Column("first", BigInteger, nullable=False),
     Column("length", Integer, nullable=False),
     Column("token", String(16)),
-    Column("strikes", Integer, nullable=False, default=0),
+    Column("server", String(64)),  # who holds it, while the token is set
+    Column("until", BigInteger),  # renewed by that server; one that is never renewed is taken back
+    Column("strikes", Integer, nullable=False, default=0),  # replicas that died at it
+    Column("tries", Integer, nullable=False, default=0),  # faults of ours that it met
+    Column("due", BigInteger),  # after a fault of ours: when it goes back into the queue
 )
+Index("ix_lease_server", lease.c.server, sqlite_where=lease.c.server.is_not(None),
+      postgresql_where=lease.c.server.is_not(None))  # fmt: skip
+Index("ix_lease_due", lease.c.due, sqlite_where=lease.c.due.is_not(None),
+      postgresql_where=lease.c.due.is_not(None))  # fmt: skip
 
 segment = Table(
     "segment",
@@ -103,17 +118,48 @@ segment = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+dead = Table(
+    "dead",
+    metadata,
+    Column("job", BIG, ForeignKey("job.number", ondelete="CASCADE"), primary_key=True),
+    Column("ordinal", BigInteger, primary_key=True, autoincrement=False),
+    Column("input_name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("died", BigInteger, nullable=False),
+    Column("redriven", String(36)),  # the job in which it was tried again
+)
+
 flow = Table(
     "flow",
     metadata,
     Column("model", String(64), primary_key=True),
     Column("version", String(64), primary_key=True),
-    Column("user", String(64), primary_key=True),
-    Column("vtime", Float, nullable=False),
-    Column("ready", BigInteger, nullable=False),
+    Column("node", String(160), primary_key=True),  # "": the version; /team; /team/user
+    Column("parent", String(160)),  # null: this is the version
+    Column("ready", BigInteger, nullable=False),  # claimable inputs here and below
+    Column("vtime", Float, nullable=False),  # among the children of its parent
+    Column("clock", Float, nullable=False),  # the virtual time of the child that was served last
+    Column("weight", Float, nullable=False),
 )
-Index("ix_flow_ready", flow.c.model, flow.c.version, flow.c.vtime, sqlite_where=flow.c.ready > 0,
+Index("ix_flow_ready", flow.c.model, flow.c.version, flow.c.parent, flow.c.vtime, sqlite_where=flow.c.ready > 0,
       postgresql_where=flow.c.ready > 0)  # fmt: skip
+
+share = Table(
+    "share",
+    metadata,
+    Column("node", String(160), primary_key=True),  # as in flow
+    Column("weight", Float, nullable=False),
+)
+
+load = Table(
+    "load",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("jobs", BigInteger, nullable=False),
+    Column("inputs", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
 
 upload = Table(
     "upload",

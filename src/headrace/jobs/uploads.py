@@ -4,7 +4,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 
+from headrace import faults
 from headrace.accounts import access
+from headrace.accounts.once import Mark, unmarked
 from headrace.domain.account import Principal
 from headrace.domain.body import Body
 from headrace.domain.clock import now
@@ -14,8 +16,11 @@ from headrace.jobs import rows, upload_rows
 from headrace.jobs.room import Room
 from headrace.jobs.spool import Spool
 from headrace.jobs.submit import Submit, bytes_of, enqueue
+from headrace.settings import JobSettings
 from headrace.storage.blobs import BlobStore
 from headrace.storage.database import Tx
+
+Place = tuple[str, str]  # input name, model key
 
 
 class Uploads:
@@ -24,34 +29,48 @@ class Uploads:
         self._appending: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def append(
-        self, principal: Principal, job_id: str, place: tuple[str, str], pieces: AsyncIterator[bytes]
+        self, principal: Principal, job_id: str, place: Place, pieces: AsyncIterator[bytes], mark: Mark = unmarked
     ) -> None:
         """A piece of the file at `place` (input name, model key); returns when it is on disk.
 
         Raises NotFound, Conflict when the job is no longer open, TooLarge, StorageFailed.
         """
+        self._room.space.check()
         job = await self._own_job(principal, job_id)
         database, settings = self._room.database, self._room.settings
         number, _ = await database.write(lambda tx: upload_rows.file_of(tx, job, *place))
         async with self._appending[number]:  # two pieces of one file never interleave
             _, size = await database.write(lambda tx: upload_rows.file_of(tx, job, *place))
             grown = await self._spool.append(number, size, pieces, settings.piece)
+            faults.point("upload.spooled")
             if grown > settings.input_size:
                 raise TooLarge(f"A file may have {settings.input_size} bytes and {place[0]!r} has more")
-            await database.write(lambda tx: upload_rows.acknowledge(tx, job, number, grown))
+            await database.write(lambda tx: _acknowledge(tx, job, number, grown, mark))
+            faults.point("upload.acknowledged")
 
-    async def close(self, principal: Principal, job_id: str) -> Job:
-        """Returns when the job is in the queue. Raises NotFound, Conflict, Invalid, QuotaExceeded, StorageFailed."""
+    async def close(self, principal: Principal, job_id: str, mark: Mark = unmarked) -> Job:
+        """Returns when the job is in the queue.
+
+        Raises NotFound, Conflict, Invalid, QuotaExceeded, TooMuchWaiting, StorageFailed.
+        """
         job = await self._own_job(principal, job_id)
         if job.state is not JobState.OPEN:
             raise Conflict(f"Job {job.id} is {job.state}: only an OPEN job can be closed")
         version = await self._submit.runnable_version(principal, job.version)
         files = await self._room.database.read(lambda tx: upload_rows.files(tx, job.number))
         inputs = self._submit.checked(version, await self._gathered(files))
-        closed = await self._room.database.write(lambda tx: _close(tx, job, inputs))
+        faults.point("close.gathered")
+
+        def transaction(tx: Tx) -> Job:
+            mark(tx, job.id)
+            return _close(tx, job, inputs, self._room.settings)
+
+        closed = await self._room.database.write(transaction)
+        faults.point("close.committed")
         for number, *_ in files:
             self._spool.drop(number)
             self._appending.pop(number, None)
+        faults.point("close.dropped")
         self._room.stored(closed, deadline=bool(closed.timeout))
         if closed.over:
             self._room.watch.ended(closed.id)
@@ -70,9 +89,15 @@ class Uploads:
         return job
 
 
-def _close(tx: Tx, job: Job, inputs: Sequence[JobInput]) -> Job:
+def _acknowledge(tx: Tx, job: Job, number: int, size: int, mark: Mark) -> None:
+    upload_rows.acknowledge(tx, job, number, size)
+    mark(tx, job.id)
+
+
+def _close(tx: Tx, job: Job, inputs: Sequence[JobInput], limits: JobSettings) -> Job:
     upload_rows.check_open(tx, job)
     upload_rows.forget(tx, job.number)
+    faults.point("close.tx.forgotten")
     at = now()
     deadline = at + job.timeout if job.timeout else None
-    return enqueue(tx, rows.set_submitted(tx, job, len(inputs), bytes_of(inputs), at, deadline), inputs, at)
+    return enqueue(tx, rows.set_submitted(tx, job, len(inputs), bytes_of(inputs), at, deadline), inputs, at, limits)

@@ -2,28 +2,35 @@
 
 Results are stored every 200 ms while a run is under way, so that progress shows and little is asked twice after a
 crash. A model's error is a result. A replica that dies takes nobody with it: the input that it worked on is tried
-once more, alone, and fails if that replica dies too; its neighbours go back into the queue unharmed.
+once more, alone, and fails if that replica dies too; its neighbours go back into the queue unharmed. A fault of ours
+(a body that the disk does not give) is met with pauses that grow, and fails only the input that it concerns.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from headrace.domain.clock import Millis, now
-from headrace.domain.errors import LimitReached, ReplicaLost
+from headrace import faults
+from headrace.domain.clock import Millis, now, steady
+from headrace.domain.errors import HeadraceError, LimitReached, NotFound, ReplicaLost, StorageFailed
 from headrace.domain.job import JobInput
 from headrace.domain.question import Answer, Question
 from headrace.domain.result import InputResult
 from headrace.fleet.routing import Seat
 from headrace.inference.pace import Pace
-from headrace.jobs.claim_rows import Back, Claimed
+from headrace.jobs.claim_rows import Back, Claimed, Done
 from headrace.jobs.finish import Finish
 from headrace.jobs.watch import Watch
+from headrace.storage.disk import is_full
+
+logger = logging.getLogger(__name__)
 
 FLUSH = 0.2  # seconds between two stores of a run's results
 HANDED = 0.1  # seconds of work handed to a replica at once
+FULL: Millis = 3_000  # until an input is tried again whose outputs had no room on the disk
 CANCEL_GRACE = 1.5  # seconds that a replica gets to end an input of a cancelled job before it is killed
 
 
@@ -31,6 +38,7 @@ CANCEL_GRACE = 1.5  # seconds that a replica gets to end an input of a cancelled
 class Limits:
     timeout: float  # seconds for one input (timeout.run)
     strikes: int  # replicas that may die at one input
+    tries: int  # faults of ours that one input may meet
     batch: int  # the most inputs handed over at once
 
 
@@ -65,7 +73,9 @@ class _Run:
         self._seat, self._claimed, self._inputs, self._limits = seat, claimed, inputs, limits
         self._finish, self._pace = finish, pace
         self._taken = 0  # inputs of this claim that were answered
+        self._handed = 0  # inputs that were handed to the replica, answered or not
         self._ready: list[InputResult] = []  # answered, not yet stored
+        self._dead: list[int] = []  # of these, by their places among the inputs: without an answer of the model
         self._storing = asyncio.Lock()
         self._held = True
 
@@ -79,6 +89,9 @@ class _Run:
             except (LimitReached, ReplicaLost) as error:
                 await self._broken(error)
                 return
+            except Exception as error:  # noqa: BLE001 - whatever it is, the inputs go back and are not lost
+                await self._faulty(error)
+                return
         await self._flush()
 
     async def flush_often(self) -> None:
@@ -89,10 +102,14 @@ class _Run:
 
     async def _hand_over(self, batch: Sequence[JobInput]) -> None:
         begun = time.perf_counter()
+        self._handed = self._taken + len(batch)
+        faults.point("worker.sending")
         questions = [Question(one.bodies, explain=self._claimed.job.explain) for one in batch]
         async with aclosing(self._seat.run(questions, self._limits.timeout)) as answers:
             async for answer in answers:
+                faults.point("worker.answered")
                 self._take(answer)
+        faults.point("worker.batch.answered")
         self._pace.measured(len(batch), time.perf_counter() - begun)
 
     def _take(self, answer: Answer) -> None:
@@ -111,25 +128,50 @@ class _Run:
             if not self._held or not (self._ready or back):
                 return
             results, self._ready = self._ready, []
-            first = self._claimed.first + self._taken - len(results)
-            self._held = await self._finish(self._claimed, first, results, back)
+            dead, self._dead = self._dead, []
+            first = self._taken - len(results)
+            done = Done(self._claimed.first + first, results, back, frozenset(place - first for place in dead))
+            self._held = await self._finish(self._claimed, done)
 
     async def _broken(self, error: LimitReached | ReplicaLost) -> None:
         """The replica is gone at the first input without an answer, or at one of the batch that begins there.
 
         One input alone over a limit, or at which too many replicas died, fails. Other suspects are tried alone.
         """
-        left = len(self._inputs) - self._taken
-        suspects = 0 if error.suspect is None else min(left, error.together)
+        faults.point("worker.broken")
+        suspects = 0 if error.suspect is None else min(len(self._inputs) - self._taken, error.together)
         strikes = self._claimed.strikes + 1
-        final = suspects == 1 and (isinstance(error, LimitReached) or strikes >= self._limits.strikes)
-        if final:
-            self._ready.append(failed(self._inputs[self._taken].name, self._seat.engine, self._claimed, error.message))
-            self._taken, left, suspects = self._taken + 1, left - 1, 0
-        first = self._claimed.first + self._taken
-        back = [Back(first, suspects, strikes)] if suspects else []
+        if suspects == 1 and (isinstance(error, LimitReached) or strikes >= self._limits.strikes):
+            self._bury(error.message)
+            suspects = 0
+        await self._return(suspects, Back(0, 0, strikes, self._claimed.tries))
+
+    async def _faulty(self, error: Exception) -> None:
+        """A fault of ours, at one of the inputs that were handed over: they are tried again, alone and later."""
+        full = isinstance(error, StorageFailed) and is_full(error)  # of an output: it passes, so it does not count
+        tries = self._claimed.tries + (not full)
+        suspects = max(0, self._handed - self._taken)
+        message = error.message if isinstance(error, HeadraceError) else "something went wrong in the server"
+        logger.warning("job %s: %s", self._claimed.job.id, message, exc_info=not isinstance(error, HeadraceError))
+        if suspects == 1 and (isinstance(error, NotFound) or tries >= self._limits.tries):
+            self._bury(message)
+            suspects = 0
+        pause = steady() + FULL if full else self._finish.pause(tries)
+        await self._return(suspects, Back(0, 0, self._claimed.strikes, tries, pause))
+
+    def _bury(self, message: str) -> None:
+        """The next input fails without an answer of the model."""
+        self._ready.append(failed(self._inputs[self._taken].name, self._seat.engine, self._claimed, message))
+        self._dead.append(self._taken)
+        self._taken += 1
+
+    async def _return(self, suspects: int, how: Back) -> None:
+        """So many go back as `how` says; those behind them were not concerned."""
+        first, left = self._claimed.first + self._taken, len(self._inputs) - self._taken
+        back = [replace(how, first=first, count=suspects)] if suspects else []
         if left > suspects:
-            back.append(Back(first + suspects, left - suspects))
+            rest = Back(first + suspects, left - suspects, self._claimed.strikes, self._claimed.tries)
+            back.append(rest)
         await self._flush(back)
 
 

@@ -19,6 +19,7 @@ from headrace.fleet.routing import Routing
 from headrace.fleet.seat import Replica
 from headrace.inference.ask import Ask
 from headrace.jobs.cancel import Cancel, Deadlines
+from headrace.jobs.dead import Dead
 from headrace.jobs.dispatch import Dispatch
 from headrace.jobs.history import History
 from headrace.jobs.room import Room
@@ -28,6 +29,11 @@ from headrace.jobs.uploads import Uploads
 from headrace.settings import JobSettings, StorageSettings
 from headrace.storage.blobs import FolderBlobs
 from headrace.storage.opening import open_database
+
+
+def new_url():
+    """Of the database of the next house; "" is SQLite in its folder. conftest.py puts PostgreSQL's here."""
+    return ""
 
 
 class Speaker:
@@ -65,6 +71,7 @@ class House:
     submit: Submit
     uploads: Uploads
     cancel: Cancel
+    dead: Dead
     history: History
     dispatch: Dispatch
     deadlines: Deadlines
@@ -98,7 +105,7 @@ ANN = principal()
 
 @asynccontextmanager
 async def job_house(folder, settings=None, loops=True):
-    database = open_database(StorageSettings(), folder)
+    database = open_database(StorageSettings(url=new_url()), folder)
     room = Room(database, settings or JobSettings())
     models, versions, routing, demand = Models(database), Versions(database), Routing(Demand()), Demand()
     blobs = FolderBlobs(folder / "blobs", b"k" * 32)
@@ -119,6 +126,7 @@ async def job_house(folder, settings=None, loops=True):
     dispatch = Dispatch(room, versions, Ask(routing), demand, models.touch)
     house = House(
         room, versions, models, routing, submit, Uploads(room, submit, blobs, Spool(folder / "spool")), Cancel(room),
+        Dead(room, submit),
         History(room), dispatch, Deadlines(room), blobs, key,
     )  # fmt: skip
     running = [asyncio.ensure_future(loop()) for loop in (dispatch.run, house.deadlines.run)] if loops else []

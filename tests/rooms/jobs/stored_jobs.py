@@ -1,14 +1,21 @@
 """Jobs put straight into the tables, for tests of the queue below its doors."""
 
+import itertools
 from dataclasses import replace
 
 from headrace.domain.ids import VersionKey, new_job_id
 from headrace.domain.job import Job, JobInput, JobState
 from headrace.domain.result import InputResult
 from headrace.domain.source import SourceKind
-from headrace.jobs import rows
+from headrace.jobs import claim_rows, fair, rows
+from headrace.jobs.claim_rows import Claimer, Most
+from headrace.jobs.submit import enqueue
+from headrace.settings import JobSettings
 
 KEY = VersionKey("abcdefghij", "1.0.0")
+BYTES = 1 << 20
+
+tokens = (f"{number:016x}" for number in itertools.count())
 
 
 def new_job(user="ann", **changes):
@@ -21,12 +28,19 @@ def new_job(user="ann", **changes):
     return replace(fresh, **changes)
 
 
-def store(tx, inputs, user="ann"):
-    stored = rows.insert_job(tx, new_job(user, total=len(inputs)), None)
-    rows.store_inputs(tx, stored, inputs, [])
-    rows.count_refused(tx, stored, 0, 1)
-    rows.wake_flow(tx, stored, len(inputs))
+def store(tx, inputs, user="ann", settings=None, **changes):
+    """As a submission does it, with its quota and its place in the queue."""
+    stored = rows.insert_job(tx, new_job(user, total=len(inputs), **changes), None)
+    enqueue(tx, stored, inputs, 1, settings or JobSettings())
     return rows.by_number(tx, stored.number)
+
+
+def claim(tx, most, *, server="one", most_bytes=BYTES, until=60_000, now=1):
+    return claim_rows.claim(tx, KEY, Most(most, most_bytes), Claimer(server, next(tokens), until), now)
+
+
+def waiting(tx):
+    return fair.waiting(tx).get(KEY, 0)
 
 
 def named(count):

@@ -13,6 +13,7 @@ from headrace.domain.job import JobInput, JobState, NewJob
 from headrace.domain.source import SourceKind
 from headrace.domain.version import VersionStatus
 from headrace.jobs import claim_rows
+from headrace.jobs.claim_rows import Claimer, Done, Most
 from headrace.jobs.history_rows import HistoryQuery
 from headrace.settings import JobSettings
 
@@ -288,10 +289,13 @@ async def test_others_do_not_see_a_job(house):
 async def test_a_restart_takes_up_what_was_under_way(tmp_path):
     async with job_house(tmp_path, loops=False) as house:
         job = await house.submit.submit(ANN, text_job(house, {f"i{n}": b"%d" % n for n in range(30)}))
-        held = await house.room.database.write(lambda tx: claim_rows.claim(tx, house.key, 10, 1 << 20, now()))
+        other = Claimer("a server that is dead", "0" * 16, now())
+        held = await house.room.database.write(
+            lambda tx: claim_rows.claim(tx, house.key, Most(10, 1 << 20), other, now())
+        )
         assert 10 == held.count
         house.replica(echo)
         running = asyncio.ensure_future(house.dispatch.run())  # the next server: it takes back what was held
         assert 30 == (await house.over(job, ANN)).completed
-        assert (await house.room.database.write(lambda tx: claim_rows.finish(tx, held, 0, [], [], now()))) is None
+        assert (await house.room.database.write(lambda tx: claim_rows.finish(tx, held, Done(0), now()))) is None
         running.cancel()
