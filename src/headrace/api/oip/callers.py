@@ -10,8 +10,15 @@ from headrace.domain.account import Action, Principal, Role
 from headrace.domain.errors import Forbidden, Invalid
 from headrace.settings import Settings
 
+TOKEN = "triton-access-token"  # noqa: S105 - the name of a header
+GRPC_TOKEN = f"triton-grpc-protocol-{TOKEN}"
 OPEN_ROLES = frozenset({Role.DEVELOPER})
 MAX_AGE = 10.0  # seconds
+
+
+def authorization(given: str | None, token: str | None) -> str | None:
+    """`token`: the key as pytriton's clients send it, in a header of its own."""
+    return given or (f"ApiKey {token}" if token else None)
 
 
 class Callers:
@@ -22,6 +29,11 @@ class Callers:
         self._open = settings.accounts.open
         self._origins = frozenset(settings.server.origins)
         self._somebody: tuple[float, Principal] | None = None
+        if settings.oip.shared_memory and not is_loopback(settings.server.host):
+            raise Invalid(
+                f"oip.shared_memory is for clients on this machine, and others can reach {settings.server.host}: it is "
+                "only for loopback addresses"
+            )
         if self._open and not is_loopback(settings.server.host):
             raise Invalid(
                 f"accounts.open lets everybody in who reaches {settings.server.host}: it is only for loopback addresses"

@@ -8,34 +8,34 @@ body that drips, an answer that nobody reads, a connection that idles.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headrace.api.errors import Problem
-from headrace.api.hosts import SAFE
 from headrace.api.limits import LINGER, LINGER_BYTES, SLOWEST
 from headrace.api.oip.exchange import Exchange
 from headrace.api.oip.fast_door import Door
-from headrace.api.oip.infer import Asked, Infer, Reply, refused
+from headrace.api.oip.infer import Asked, Reply, refused
 from headrace.domain.errors import Invalid, TooLarge, Unavailable
-from headrace.settings import Settings
-from headrace.telemetry.requests import Requests
 
 LONGEST_HEAD = 64 * 1024  # bytes of a request line and its headers, beyond the first piece
 LARGE = 32 * 1024  # bytes; larger answers are not copied behind their head
 ROUTE = "/v2/models/{model}/infer"  # in the metrics
 GRACE = 0.5  # seconds that an idle connection stays open at the end: a request may be on its way
 
-_SAFE = b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in SAFE)
 _BUSY = "the server has as many connections as it may have: try again later"
 
 
-def protocol(infer: Infer, settings: Settings, requests: Requests) -> type[HttpToolsProtocol]:
-    """For uvicorn.Config(http=…), which takes a class."""
-    return type("Connection", (FastHttp,), {"door": Door(infer, settings, requests)})
+class Waiting(Protocol):
+    """A request that has no answer yet."""
+
+    complete: bool
+    disconnected: bool
+    keep_alive: bool
+    response_complete: bool
 
 
 class FastHttp(HttpToolsProtocol):
@@ -248,17 +248,13 @@ class FastHttp(HttpToolsProtocol):
         self.flow.resume_reading()
         await exchange.waiter
 
-    def _write(self, exchange: Exchange, reply: Reply) -> None:
+    def _write(self, exchange: Waiting, reply: Reply) -> None:
         if exchange.disconnected or self.transport.is_closing():
             return
         if not exchange.complete or (self._stopping and not self.pipeline):
             exchange.keep_alive = False
-        parts = [STATUS_LINE[reply.status]]
-        for name, value in self.server_state.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        for name, value in reply.headers:
-            parts += (name, b": ", value, b"\r\n")
-        parts.append(_SAFE)
+        parts = [self.door.start(reply.status, self.server_state.default_headers)]
+        parts += [b"%b: %b\r\n" % pair for pair in reply.headers]
         if not exchange.keep_alive:
             parts.append(b"connection: close\r\n")
         parts.append(b"content-length: %d\r\n\r\n" % len(reply.body))
@@ -311,13 +307,13 @@ class FastHttp(HttpToolsProtocol):
 
     def _too_slow(self, exchange: Exchange) -> None:
         exchange.expects = True  # no use to wait for the rest
-        exchange.fail(Problem(408, f"the body came too slowly: nothing for {self.door.deadline:g} seconds"))
+        exchange.fail(too_slow(self.door.deadline))
         self._start_if_due(exchange)
 
     def _refuse_head(self, problem: Problem) -> None:
         if self.cycle is None or self.cycle.response_complete:
             reply = refused(problem)
-            head = [STATUS_LINE[reply.status], *(b"%b: %b\r\n" % pair for pair in reply.headers), _SAFE]
+            head = [self.door.start(reply.status, []), *(b"%b: %b\r\n" % pair for pair in reply.headers)]
             end = b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(reply.body)
             self.transport.write(b"".join([*head, end, reply.body]))
             self._linger()
@@ -334,6 +330,10 @@ class FastHttp(HttpToolsProtocol):
         idle = self._head_since is None and (self.cycle is None or self.cycle.response_complete)
         if idle and not self.transport.is_closing():
             self.transport.close()
+
+
+def too_slow(deadline: float) -> Problem:
+    return Problem(408, f"the body came too slowly: nothing for {deadline:g} seconds")
 
 
 def _too_large(at_most: int) -> TooLarge:

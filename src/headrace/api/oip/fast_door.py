@@ -1,11 +1,15 @@
 """What all connections of the fast path share: which URLs are inferences, which host names are ours, what is held."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
 from headrace.api.errors import Problem
-from headrace.api.hosts import Names
+from headrace.api.hosts import SAFE, Names
+from headrace.api.oip.heads import Heads
 from headrace.api.oip.infer import Infer
 from headrace.settings import Settings
 from headrace.telemetry.requests import Requests
@@ -14,6 +18,8 @@ KNOWN = 4096  # URLs and host names that are remembered
 LONGEST_KNOWN = 1024  # bytes of one
 
 _INFER = re.compile(rb"/v2/models/([^/?#]+)(?:/versions/([^/?#]+))?/infer/?(?:\?.*)?", re.DOTALL)
+
+_SAFE = [(name.encode(), value.encode()) for name, value in SAFE]
 
 Target = tuple[str, str | None]
 
@@ -28,6 +34,8 @@ class Door:
         self.shows_origins = bool(settings.server.origins)  # then answers to browsers need CORS headers: the app's work
         self._base = settings.oip.base_path.rstrip("/").encode()
         self.held = 0  # bytes of large bodies, all connections together
+        self.heads = Heads()
+        self._starts: tuple[object, dict[int, bytes]] = (None, {})
         self._names = Names(settings.server)
         self._hosts: dict[bytes, Problem | None] = {}
         self._targets: dict[bytes, Target | None] = {}
@@ -40,6 +48,18 @@ class Door:
             found = _target(url.removeprefix(self._base))
             _remember(self._targets, url, found)
             return found
+
+    def start(self, status: int, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """Status line and what all answers have: put together once for each list of headers (the date is in it)."""
+        of, known = self._starts
+        if of is not default_headers:
+            known = {}
+            self._starts = (default_headers, known)
+        found = known.get(status)
+        if found is None:
+            lines = [b"%b: %b\r\n" % pair for pair in (*default_headers, *_SAFE)]
+            found = known[status] = b"".join([STATUS_LINE[status], *lines])
+        return found
 
     def wrong_host(self, host: bytes) -> Problem | None:
         try:

@@ -9,6 +9,7 @@ from headrace.domain.ids import version_order
 from headrace.domain.tensor import TensorModel, TensorSpec
 from headrace.domain.version import Version
 from headrace.fleet.status import EngineStatus
+from headrace.settings import OipSettings
 
 FILES = "files"  # the platform of models that take files: each is an element of a BYTES tensor
 
@@ -20,12 +21,14 @@ EXTENSIONS = (
     "model_configuration",
     "model_repository",
     "parameters",
+    "sequence",
     "statistics",
 )  # only what is really on
 
 
-def server(name: str) -> shapes.ServerMetadata:
-    return shapes.ServerMetadata(name, installed("headrace"), list(EXTENSIONS))
+def server(settings: OipSettings) -> shapes.ServerMetadata:
+    shared = ["system_shared_memory"] if settings.shared_memory else []
+    return shapes.ServerMetadata(settings.server_name, installed("headrace"), [*EXTENSIONS, *shared])
 
 
 def tensors_of(version: Version) -> TensorModel:
@@ -76,15 +79,21 @@ def config(name: str, version: Version) -> dict[str, Any]:
             "gather_kernel_buffer_threshold": 0,
             "eager_batching": False,
         },
-        **({"dynamic_batching": {}} if batched else {}),
+        **_scheduling(tensors),
         "instance_group": [_instances(name, version)],
         "default_model_filename": "",
         "cc_model_filenames": {},
         "metric_tags": {},
         "parameters": {key: {"string_value": value} for key, value in tensors.parameters},
         "model_warmup": [],
-        "model_transaction_policy": {"decoupled": False},
+        "model_transaction_policy": {"decoupled": tensors.streams == "only"},
     }
+
+
+def _scheduling(tensors: TensorModel) -> dict[str, Any]:
+    if tensors.sequences:
+        return {"sequence_batching": {"max_sequence_idle_microseconds": str(tensors.sequences), "direct": {}}}
+    return {"dynamic_batching": {}} if tensors.max_batch_size > 0 else {}
 
 
 def config_type(datatype: str) -> str:

@@ -1,23 +1,21 @@
-"""The REST door: every route of the protocol in one table. What asks for an inference goes the way of infer.py."""
+"""The REST door: every route of the protocol in one table. What asks for an inference is in inferences.py."""
 
-from collections.abc import Mapping
-from dataclasses import replace
 from html import escape
 from typing import Any
 
 import msgspec
 from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from headrace.api import openapi
 from headrace.api.auth import Gate
 from headrace.api.door import Contract, Door
 from headrace.api.endpoint import NOBODY, Call, Endpoint, NoQuery, Row
-from headrace.api.limits import body_pieces, drained
-from headrace.api.oip import errors, generate, metadata, shapes, statistics
-from headrace.api.oip.callers import Callers
-from headrace.api.oip.infer import Asked, Infer, Reply, gone, refused
+from headrace.api.oip import errors, metadata, shapes, statistics
+from headrace.api.oip.callers import TOKEN, Callers, authorization
+from headrace.api.oip.events import EVENTS
+from headrace.api.oip.infer import Infer
+from headrace.api.oip.inferences import Inferences
 from headrace.api.oip.readiness import Readiness
 from headrace.api.oip.repository import Repository
 from headrace.api.oip.restricted import Restrictions
@@ -26,7 +24,6 @@ from headrace.api.oip.tuning import Tuning
 from headrace.api.rooms import Rooms
 from headrace.api.table import Table
 from headrace.domain.account import Action, Principal
-from headrace.domain.errors import Invalid
 from headrace.domain.ids import VersionKey
 from headrace.domain.model import Model
 from headrace.domain.version import Version
@@ -34,7 +31,6 @@ from headrace.inference.counts import Counts
 
 NoBody = Call[NoQuery, None]
 
-EVENTS = "text/event-stream; charset=utf-8"
 MODEL = "/v2/models/{model}"
 VERSION = MODEL + "/versions/{version}"
 
@@ -65,13 +61,13 @@ class _Gate(Gate):
     async def principal(self, headers: Headers, actions: tuple[Action, ...]) -> Principal:
         if not actions:
             return NOBODY
-        found = (headers.get(name) for name in ("authorization", "origin", "modzy-team-id"))
-        return await self._callers.allowed(actions, *found)
+        given = authorization(headers.get("authorization"), headers.get(TOKEN))
+        return await self._callers.allowed(actions, given, headers.get("origin"), headers.get("modzy-team-id"))
 
 
 class Rest:
     def __init__(self, rooms: Rooms, infer: Infer) -> None:
-        self._rooms, self._infer = rooms, infer
+        self._rooms, self._inferences = rooms, Inferences(rooms, infer)
         self._readiness = Readiness(rooms)
         self._document: bytes | None = None
 
@@ -81,7 +77,7 @@ class Rest:
             *self._server_rows(),
             *(row for path in (MODEL, VERSION) for row in self._model_rows(path)),
             *Repository(self._rooms).rows(),
-            *SharedMemory().rows(),
+            *SharedMemory(self._rooms.regions).rows(),
             *Tuning(self._rooms).rows(),
         ]
         return [guarded(row) for row in rows]
@@ -107,14 +103,15 @@ class Rest:
             Endpoint("GET", f"{path}/config", "Configuration, as Triton has it", read, self.config,
                      answer=dict[str, Any]),
             Endpoint("GET", f"{path}/stats", "Statistics", read, self.statistics, answer=shapes.Statistics),
-            Endpoint("POST", f"{path}/infer", "Infer", ask, self.infer, body_schema=request,
+            Endpoint("POST", f"{path}/infer", "Infer", ask, self._inferences.infer, body_schema=request,
                      answer=shapes.InferResponse, errors=(501,)),
-            Endpoint("POST", f"{path}/infer_stream", "Infer, answers as events", ask, self.infer_stream,
+            Endpoint("POST", f"{path}/infer_stream", "Infer, answers as events", ask, self._inferences.infer_stream,
                      body_schema=request, media_type=EVENTS, errors=(501,)),
-            Endpoint("POST", f"{path}/generate", "Infer with a plain object", ask, self.generate, body=bytes,
-                     body_schema=dict[str, Any], answer=dict[str, Any], errors=(501,)),
-            Endpoint("POST", f"{path}/generate_stream", "The same, answers as events", ask, self.generate_stream,
-                     body=bytes, body_schema=dict[str, Any], media_type=EVENTS, errors=(501,)),
+            Endpoint("POST", f"{path}/generate", "Infer with a plain object", ask, self._inferences.generate,
+                     body=bytes, body_schema=dict[str, Any], answer=dict[str, Any], errors=(501,)),
+            Endpoint("POST", f"{path}/generate_stream", "The same, answers as events", ask,
+                     self._inferences.generate_stream, body=bytes, body_schema=dict[str, Any], media_type=EVENTS,
+                     errors=(501,)),
             Endpoint("GET", f"{path}/docs", "All routes on one page", None, self.docs, media_type="text/html"),
             Endpoint("GET", f"{path}/docs/dataplane.json", "OpenAPI document of the protocol", None, self.openapi),
         ]  # fmt: skip
@@ -122,7 +119,7 @@ class Rest:
     # the server
 
     async def server(self, _call: NoBody) -> shapes.ServerMetadata:
-        return metadata.server(self._rooms.settings.oip.server_name)
+        return metadata.server(self._rooms.settings.oip)
 
     async def live(self, _call: NoBody) -> shapes.Live:
         return shapes.Live()
@@ -183,44 +180,6 @@ class Rest:
         found = await self._rooms.directory.all(call.principal)
         return shapes.Statistics([one for model in found for one in self._statistics(model.name, model)])
 
-    # inferences
-
-    async def infer(self, call: NoBody) -> Response:
-        reply = await self._infer.reply(self._asked(call))
-        return await _response(call.request, reply)
-
-    async def infer_stream(self, call: NoBody) -> Response:
-        """Until a model can give more than one answer, the stream is one event."""
-        return await _response(call.request, _as_event(await self._infer.reply(_plain(self._asked(call)))))
-
-    async def generate(self, call: Call[NoQuery, bytes]) -> Response:
-        return await _response(call.request, await self._generated(call))
-
-    async def generate_stream(self, call: Call[NoQuery, bytes]) -> Response:
-        return await _response(call.request, _as_event(await self._generated(call)))
-
-    async def _generated(self, call: Call[NoQuery, bytes]) -> Reply:
-        _, version = await self._resolved(call)
-        raw = generate.request(call.body, metadata.tensors_of(version))
-
-        async def body() -> bytes:
-            return raw
-
-        reply = await self._infer.reply(_plain(replace(self._asked(call), body=body)))
-        if reply.status != 200 or raw is call.body:  # noqa: PLR2004 - OK
-            return replace(reply, status=400) if reply.status == 500 else reply  # noqa: PLR2004 - a model's error here
-        return replace(reply, body=generate.answer(reply.body, with_id=generate.has_id(call.body)))
-
-    def _asked(self, call: Call[NoQuery, Any]) -> Asked:
-        settings, request = self._rooms.settings, call.request
-
-        async def body() -> bytes:
-            deadline = settings.server.body_deadline
-            pieces = body_pieces(request, settings.oip.body_limit, deadline, packed=True)
-            return b"".join([piece async for piece in pieces])
-
-        return Asked(call.params["model"], call.params.get("version"), _headers(request), body)
-
     async def _resolved(self, call: Call[NoQuery, Any]) -> tuple[Model, Version]:
         return await self._rooms.directory.resolve(call.principal, call.params["model"], call.params.get("version"))
 
@@ -229,34 +188,6 @@ class Rest:
 
     def _counted(self, name: str, key: VersionKey) -> shapes.ModelStatistics:
         return statistics.model(name, key.version, self._rooms.ask.counts.get(key) or Counts())
-
-
-def _headers(request: Request) -> Mapping[bytes, bytes]:
-    return dict(reversed(request.scope["headers"]))
-
-
-def _plain(asked: Asked) -> Asked:
-    """Answers in events and plain objects are neither packed nor binary."""
-    left_out = (b"accept-encoding", b"inference-header-content-length")
-    headers = {name: value for name, value in asked.headers.items() if name not in left_out}
-    return replace(asked, headers=headers, extra={"stream": "1"})
-
-
-def _as_event(reply: Reply) -> Reply:
-    if reply.status != 200:  # noqa: PLR2004 - OK
-        return reply
-    kept = [(name, value) for name, value in reply.headers if name != b"content-type"]
-    if (b"content-type", errors.JSON.encode()) not in reply.headers:
-        return refused(Invalid("binary outputs cannot be sent as events: ask for JSON"))
-    return Reply(200, generate.event(reply.body), [(b"content-type", EVENTS.encode()), *kept])
-
-
-async def _response(request: Request, reply: Reply) -> Response:
-    response = Response(reply.body, reply.status)
-    response.raw_headers += reply.headers
-    if reply.status >= 400 and not gone(reply) and not await drained(request):  # noqa: PLR2004 - refused
-        response.headers["Connection"] = "close"
-    return response
 
 
 def _json(body: msgspec.Struct, status: int = 200) -> Response:

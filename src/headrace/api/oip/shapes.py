@@ -128,6 +128,17 @@ class BatchStatistics(msgspec.Struct):
     compute_output: Duration
 
 
+class ResponseStatistics(msgspec.Struct):
+    """Of the answers in one place of their streams."""
+
+    compute_infer: Duration
+    compute_output: Duration
+    success: Duration
+    fail: Duration
+    empty_response: Duration
+    cancel: Duration
+
+
 class ModelStatistics(msgspec.Struct):
     name: str
     version: str
@@ -135,7 +146,7 @@ class ModelStatistics(msgspec.Struct):
     inference_count: int
     execution_count: int
     inference_stats: InferStatistics
-    response_stats: dict[str, Any]
+    response_stats: dict[str, ResponseStatistics]
     batch_stats: list[BatchStatistics]
     memory_usage: list[Any]
 

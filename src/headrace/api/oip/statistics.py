@@ -1,7 +1,7 @@
 """Statistics since the start, in Triton's form (contracts/oip.md, A16). Pure."""
 
-from headrace.api.oip.shapes import BatchStatistics, Duration, InferStatistics, ModelStatistics
-from headrace.inference.counts import Batch, Counts, Span
+from headrace.api.oip.shapes import BatchStatistics, Duration, InferStatistics, ModelStatistics, ResponseStatistics
+from headrace.inference.counts import Batch, Counts, Place, Span
 
 
 def model(name: str, version: str, counts: Counts) -> ModelStatistics:
@@ -21,9 +21,21 @@ def model(name: str, version: str, counts: Counts) -> ModelStatistics:
             cache_hit=Duration(),
             cache_miss=Duration(),
         ),
-        response_stats={},
+        response_stats={str(place): _responses(found) for place, found in enumerate(counts.places)},
         batch_stats=[_batch(size, batch) for size, batch in sorted(counts.batches.items())],
         memory_usage=[],
+    )
+
+
+def _responses(place: Place) -> ResponseStatistics:
+    times = Duration(place.success + place.empty + place.fail, place.ns)
+    return ResponseStatistics(
+        compute_infer=times,
+        compute_output=Duration(place.success, 0),
+        success=Duration(place.success, place.ns),
+        fail=Duration(place.fail, 0),
+        empty_response=Duration(place.empty, 0),
+        cancel=Duration(),
     )
 
 

@@ -263,3 +263,10 @@ async def test_open_doors(tmp_path):
                 assert 401 == (await client.post(INFER, json=request(), headers=wrong)).status_code
                 assert 403 == (await client.post("/v2/repository/models/echo/unload", headers=nobody)).status_code
                 assert 401 == (await client.get("/api/models", headers=nobody)).status_code
+
+
+async def test_the_key_as_pytriton_sends_it(home, either):
+    token = {"Authorization": "", "triton-access-token": home.key}
+    path = "/v2/models/echo/infer"
+    assert 200 == (await either.post(path, json=request(), headers=token)).status_code
+    assert 401 == (await either.post(path, json=request(), headers=token | {"triton-access-token": "a.b"})).status_code

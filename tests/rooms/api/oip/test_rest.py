@@ -282,6 +282,14 @@ async def test_trace_settings_that_cannot_be(client, body, status):
     assert 404 == (await client.post("/v2/models/nope/trace/setting", json={})).status_code
 
 
+async def test_the_key_as_pytriton_sends_it(home, client):
+    for path in ("/v2/models", "/v2/models/echo/ready"):
+        none = {"Authorization": "", "triton-access-token": home.key}
+        assert 200 == (await client.get(path, headers=none)).status_code
+        assert 401 == (await client.get(path, headers=none | {"triton-access-token": "a.b"})).status_code
+        assert 401 == (await client.get(path, headers={"Authorization": ""})).status_code
+
+
 @pytest.mark.parametrize("kind", ["system", "cuda"])
 async def test_shared_memory(client, kind):
     path = f"/v2/{kind}sharedmemory"
@@ -289,6 +297,7 @@ async def test_shared_memory(client, kind):
     told = await got(client, f"{path}/region/zz/status", 404)
     assert f"Unable to find {kind} shared memory region: 'zz'" == told["error"]
     refused = await client.post(f"{path}/region/a/register", json={"key": "/x", "byte_size": 3})
-    assert (501, True) == (refused.status_code, "not supported" in refused.json()["error"])
+    says = {"system": "oip.shared_memory", "cuda": "not supported"}[kind]
+    assert (501, True) == (refused.status_code, says in refused.json()["error"])
     for tidy in (f"{path}/unregister", f"{path}/region/a/unregister"):
         assert (200, b"") == ((answer := await client.post(tidy)).status_code, answer.content)

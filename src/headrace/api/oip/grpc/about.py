@@ -24,7 +24,7 @@ class About:
         return pb.ServerReadyResponse(ready=await self._readiness.ready())
 
     async def server(self, _call: Call, _request: pb.ServerMetadataRequest) -> pb.ServerMetadataResponse:
-        return written(metadata.server(self._rooms.settings.oip.server_name), pb.ServerMetadataResponse())
+        return written(metadata.server(self._rooms.settings.oip), pb.ServerMetadataResponse())
 
     async def model_ready(self, call: Call, request: pb.ModelReadyRequest) -> pb.ModelReadyResponse:
         """An unknown model is not ready: no error (contracts/oip.md, B2)."""

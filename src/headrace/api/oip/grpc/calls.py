@@ -28,15 +28,24 @@ class Exchange:
 Unary = Callable[[Call, bytes], Awaitable[bytes]]
 Streaming = Callable[[Call, Exchange], Awaitable[None]]
 Admit = Callable[[Head, tuple[Action, ...]], Awaitable[Principal]]
+Said = bytes | Exception | Awaitable[bytes]  # an answer, why there is none, or what finds it out
+Told = Callable[[Said], None]
+CallOff = Callable[[], None]
+AtOnce = Callable[[Head, bytes, Told], CallOff | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One of `unary` and `streaming`. Without actions it needs no key, and its messages have to be small."""
+    """One of `unary` and `streaming`. Without actions it needs no key, and its messages have to be small.
+
+    `at_once` does what `unary` does without a coroutine, and calls back later with the answer. It gives a way to call
+    that off; or None, when it takes more than a look into memory: then `unary` is called. It may raise.
+    """
 
     actions: tuple[Action, ...]  # one of them must be allowed
     unary: Unary | None = None
     streaming: Streaming | None = None
+    at_once: AtOnce | None = None
 
 
 @dataclass(frozen=True, slots=True)

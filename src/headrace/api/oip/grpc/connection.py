@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._abandoned: dict[int, None] = {}
         self._latest = 0  # the highest stream that the peer opened
         self._leaving = False  # we said that we stop
+        self._crowded = False
         self._final: int | None = None  # the last stream that is still served, once that was settled
         self._strikes, self._since = 0, self._loop.time()
         self._idle_since = self._born = self._loop.time()
@@ -67,9 +68,10 @@ class Connection(asyncio.Protocol):
         streams = {http2.MAX_CONCURRENT_STREAMS: self._desk.limits.streams}
         self._transport.write(http2.settings(_OUR_SETTINGS | streams))
         self._intake.open()
-        if self._leaving:
-            code = ErrorCode.NO_ERROR if self._desk.draining else ErrorCode.ENHANCE_YOUR_CALM
-            self._fail(code, "too many connections, or the server is shutting down")
+        if self._crowded:
+            self._fail(ErrorCode.ENHANCE_YOUR_CALM, "too many connections")
+        elif self._desk.draining:  # it was made while we still listened: a call may be on its way
+            self.drain()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -339,7 +341,7 @@ class Connection(asyncio.Protocol):
 
     def turn_away(self) -> None:
         """Said before its first byte: this connection is one too many."""
-        self._leaving = True
+        self._crowded = True
 
     def abort(self) -> None:
         self._transport.abort()

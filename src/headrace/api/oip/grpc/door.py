@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Mapping
 
+from headrace.api.drain import last_connections
 from headrace.api.oip.grpc.calls import Admit, Limits, Method
 from headrace.api.oip.grpc.connection import Connection
 from headrace.api.oip.grpc.desk import Desk
@@ -27,12 +28,14 @@ class Door:
         self._empty = asyncio.Event()
         self._stop = asyncio.Event()
         self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
 
     async def serve(self, listener: socket.socket) -> None:
         """Until `drain`."""
         async with asyncio.TaskGroup() as group:
             self._desk = Desk(self._methods, self._admit, self._limits, group, self.requests)
             loop = asyncio.get_running_loop()
+            self._listener = listener
             self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
             looking = group.create_task(self._look())
             try:
@@ -45,9 +48,12 @@ class Door:
 
     async def drain(self, grace: float) -> None:
         """No new calls; those that have begun get `grace` seconds."""
-        if self._desk is not None and self._server is not None:
+        if self._desk is not None and self._server is not None and self._listener is not None:
             self._desk.draining = True
-            self._server.close()
+            loop = asyncio.get_running_loop()
+            for waiting in last_connections([self._listener], self._server.close):
+                waiting.settimeout(0)
+                await loop.connect_accepted_socket(self._connection, waiting)
             for connection in list(self._connections):
                 connection.drain()
             try:
@@ -63,7 +69,7 @@ class Door:
         assert self._desk is not None  # noqa: S101 - connections come after `serve`
         connection = Connection(self._desk, self._left)
         self._connections.add(connection)
-        if self._desk.draining or len(self._connections) > self._limits.connections:
+        if len(self._connections) > self._limits.connections:
             connection.turn_away()
         return connection
 

@@ -1,26 +1,25 @@
-"""ModelInfer and ModelStreamInfer: the request goes to the replica as it came, and its answer is the answer."""
+"""ModelInfer: the request goes to the replica as it came, and its answer is the answer."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 
-from headrace.api.oip.grpc import status, varint
-from headrace.api.oip.grpc.calls import Call, Exchange
-from headrace.api.oip.grpc.proto.inference_pb2 import InferParameter, ModelInferResponse, ModelStreamInferResponse
-from headrace.api.oip.grpc.scan import Asked, scan
+from headrace.api.oip.grpc.calls import Call, CallOff, Said, Told
+from headrace.api.oip.grpc.headers import Head
+from headrace.api.oip.grpc.scan import Asked, Scanner
 from headrace.api.oip.grpc.status import Code, Status
+from headrace.api.oip.hints import NONE, of_parameters
+from headrace.api.oip.permits import Caller, Permits
 from headrace.catalog.directory import Directory
 from headrace.catalog.models import Models
 from headrace.domain.body import BodyStore, whole
 from headrace.domain.clock import now
-from headrace.domain.errors import StorageFailed, Unavailable
+from headrace.domain.errors import HeadraceError, StorageFailed, Unavailable
 from headrace.domain.question import Answer, Fault, Form, Question
 from headrace.domain.version import Version
-from headrace.inference.ask import Ask
+from headrace.inference.ask import Ask, Step
 from headrace.settings import OipSettings
 from headrace.telemetry.trace import TRACEPARENT, checked_traceparent
-
-AT_ONCE = 64  # requests of one stream
 
 _FAULTS = {Fault.REQUEST: Code.INVALID_ARGUMENT, Fault.UNSUPPORTED: Code.UNIMPLEMENTED, Fault.MODEL: Code.INTERNAL}
 _STATUSES = {
@@ -35,113 +34,106 @@ _STATUSES = {
     "503": Code.UNAVAILABLE,
     "504": Code.DEADLINE_EXCEEDED,
 }
-_FINAL = ModelInferResponse(
-    parameters={"triton_final_response": InferParameter(bool_param=True)}
-).SerializeToString()  # protobuf merges what stands behind each other
-_RESPONSE = b"\x12"  # field 2 of a ModelStreamInferResponse
 
 
 class Infer:
-    def __init__(self, directory: Directory, models: Models, ask: Ask, blobs: BodyStore, settings: OipSettings) -> None:
-        self._directory, self._models, self._ask, self._blobs = directory, models, ask, blobs
-        self._patience = settings.patience
+    def __init__(
+        self, permits: Permits, directory: Directory, models: Models, ask: Ask, blobs: BodyStore, settings: OipSettings
+    ) -> None:
+        self._permits, self._directory, self._models, self._ask, self._blobs = permits, directory, models, ask, blobs
+        self._patience, self._scanner = settings.patience, Scanner()
+
+    def at_once(self, head: Head, message: bytes, told: Told) -> CallOff | None:
+        """Puts a question into its queue without waiting for anything. Raises Invalid, Unavailable."""
+        asked = self._scanner.scan(message)
+        permit = self._permits.known(_caller(head.metadata), asked.name, asked.version or None)
+        if permit is None or asked.parameters or self._ask.traced:
+            return None
+
+        def tell(said: Answer | HeadraceError) -> None:
+            told(self._found(said) if isinstance(said, Answer) else said)
+
+        question = Question({"": message}, Form.V2_GRPC, meta=_meta(head.metadata, asked))
+        ticket = self._ask.put(permit.version.key, question, patience=self._patience, timeout=permit.run, tell=tell)
+        return lambda: self._ask.withdraw(ticket)
+
+    def _found(self, answer: Answer) -> Said:
+        if answer.error is not None:
+            return _refusal(answer, answer.error)
+        body = answer.outputs[""].body
+        return body if isinstance(body, bytes) else whole(body, self._blobs)
 
     async def unary(self, call: Call, message: bytes) -> bytes:
-        return await self._one(call, scan(message), message)
+        asked = self._scanner.scan(message)
+        caller, version = _caller(call.metadata), asked.version or None
+        if self._permits.known(caller, asked.name, version) is None:
+            await self._permits.find(caller, asked.name, version)
+        return await self.one(call, asked, message)
 
-    async def stream(self, call: Call, exchange: Exchange) -> None:
-        """Answers go out as they come (contracts/oip.md, B3). Raises Status."""
-        bare = call.metadata.get("mlserver-stream") == "true"
-        strict = bare or call.metadata.get("triton_grpc_error") == "true"
-        slots, why = asyncio.Semaphore(AT_ONCE), None
-
-        async def answer(message: bytes) -> None:
-            try:
-                await exchange.send(await self._streamed(call, message, bare=bare, strict=strict))
-            finally:
-                slots.release()
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    await slots.acquire()
-                    try:
-                        message = await exchange.receive()
-                    except Status as error:  # those that have begun are answered first
-                        why = error
-                        break
-                    if message is None:
-                        break
-                    group.create_task(answer(message))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        if why is not None:
-            raise why
-
-    async def _streamed(self, call: Call, message: bytes, *, bare: bool, strict: bool) -> bytes:
-        asked = Asked()
-        try:
-            asked = scan(message)
-            found = await self._one(call, asked, message)
-        except Exception as error:
-            if strict:
-                raise
-            why = status.of(error)
-            response = ModelInferResponse(id=asked.identifier)
-            if why.code is Code.INTERNAL:
-                response.model_name = asked.name
-                response.parameters["triton_final_response"].bool_param = True
-            return ModelStreamInferResponse(error_message=why.message, infer_response=response).SerializeToString()
-        if bare:
-            return found
-        return _RESPONSE + varint.write(len(found) + len(_FINAL)) + found + _FINAL
-
-    async def _one(self, call: Call, asked: Asked, message: bytes) -> bytes:
+    async def one(self, call: Call, asked: Asked, message: bytes) -> bytes:
         """Raises Status, and as Directory.resolve and Ask.one do."""
-        _, version = await self._directory.resolve(call.principal, asked.name, asked.version or None)
-        limit = _limit(asked.parameters)
-        question = Question({"": message}, Form.V2_GRPC, meta=_meta(call, asked))
-        if limit is None:
+        version = await self.version(call, asked)
+        hints = of_parameters(asked.parameters, call.principal.team)
+        question = self.question(call, asked, message)
+        if hints is NONE:
             answer = await self._asked(version, question)
         else:
             try:
-                async with asyncio.timeout(limit):
-                    answer = await self._asked(version, question)
+                async with asyncio.timeout(hints.limit):
+                    answer = await self._asked(version, question, hints.step)
             except TimeoutError:
                 raise Unavailable("Request timeout expired") from None
-        with suppress(StorageFailed):  # when the model was last used is not worth an answer
+        await self.used(version)
+        return await self.body(answer) or b""
+
+    async def version(self, call: Call, asked: Asked) -> Version:
+        _, version = await self._directory.resolve(call.principal, asked.name, asked.version or None)
+        return version
+
+    def question(self, call: Call, asked: Asked, message: bytes) -> Question:
+        return Question({"": message}, Form.V2_GRPC, meta=_meta(call.metadata, asked))
+
+    def answers(self, version: Version, question: Question, step: Step | None) -> AsyncGenerator[Answer, None]:
+        """Of a model that gives any number of them."""
+        run = version.timeout.run / 1000
+        return self._ask.stream(version.key, question, patience=self._patience, timeout=run, step=step)
+
+    async def used(self, version: Version) -> None:
+        """When a model was last used is not worth an answer."""
+        with suppress(StorageFailed):
             await self._models.touch(version.key.model, now())
+
+    async def body(self, answer: Answer) -> bytes | None:
+        """A response; None for the end of a stream. Raises Status where the model said no."""
         if answer.error is not None:
             raise _refusal(answer, answer.error)
-        body = answer.outputs[""].body
-        return body if isinstance(body, bytes) else await whole(body, self._blobs)
+        if (output := answer.outputs.get("")) is None:
+            return None
+        return output.body if isinstance(output.body, bytes) else await whole(output.body, self._blobs)
 
-    async def _asked(self, version: Version, question: Question) -> Answer:
-        run = version.timeout.run / 1000
-        return await self._ask.one(version.key, question, patience=self._patience, timeout=run)
+    async def _asked(self, version: Version, question: Question, step: Step | None = None) -> Answer:
+        key, patience, run = version.key, self._patience, version.timeout.run / 1000
+        if step is not None:
+            return await self._ask.in_sequence(key, question, step, patience=patience, timeout=run)
+        return await self._ask.one(key, question, patience=patience, timeout=run)
 
 
-def _meta(call: Call, asked: Asked) -> dict[str, str]:
+def _caller(metadata: Mapping[str, str]) -> Caller:
+    return Caller(metadata.get("authorization"), metadata.get("origin"), metadata.get("modzy-team-id"))
+
+
+def _meta(metadata: Mapping[str, str], asked: Asked) -> dict[str, str]:
     meta = {"model": asked.name}  # as the caller calls it
-    given = call.metadata.get("x-request-id")
+    given = metadata.get("x-request-id")
     if given and not asked.identifier:
         meta["id"] = given
-    if traceparent := checked_traceparent(call.metadata.get(TRACEPARENT)):
+    if traceparent := checked_traceparent(metadata.get(TRACEPARENT)):
         meta[TRACEPARENT] = traceparent
     return meta
-
-
-def _limit(parameters: Mapping[str, InferParameter]) -> float | None:
-    """Seconds that the request itself allows: its parameter `timeout`, in microseconds."""
-    given = parameters.get("timeout")
-    if given is None:
-        return None
-    microseconds = given.int64_param or given.uint64_param
-    return microseconds / 1e6 if microseconds > 0 else None
 
 
 def _refusal(answer: Answer, said: str) -> Status:
     code = _FAULTS[answer.fault]
     if answer.fault is Fault.MODEL:
         code = _STATUSES.get(answer.meta.get("status", ""), code)
-    return Status(code, said)
+    return Status(code, said.replace("HTTP end point doesn't", "ModelInfer RPC doesn't", 1))

@@ -1,11 +1,13 @@
 """The calls of one connection while they run: started, answered, refused, called off."""
 
 import asyncio
+from collections.abc import Awaitable
+from functools import partial
 from typing import Protocol
 
 from headrace.api.endpoint import NOBODY
 from headrace.api.oip.grpc import http2, packing, status
-from headrace.api.oip.grpc.calls import Call, Exchange, Method
+from headrace.api.oip.grpc.calls import AtOnce, Call, Exchange, Method, Said
 from headrace.api.oip.grpc.desk import Desk
 from headrace.api.oip.grpc.headers import block, trailers
 from headrace.api.oip.grpc.http2 import ErrorCode
@@ -45,6 +47,8 @@ class Running:
     def start(self, stream: Stream, method: Method) -> None:
         if method.streaming is not None:
             stream.incoming, stream.drained = asyncio.Event(), asyncio.Event()
+        elif method.at_once is not None and self._ask(stream, method.at_once):
+            return
         stream.task = self._desk.group.create_task(self._run(stream, method))
 
     def expire(self, stream: Stream) -> None:
@@ -55,6 +59,10 @@ class Running:
         """Nobody wants the answer any more."""
         if stream.timer is not None:
             stream.timer.cancel()
+        if stream.call_off is not None:
+            stream.call_off()
+            stream.call_off = None
+            self.settle(stream)
         for task in (stream.task, stream.asking):
             if task is not None:
                 task.cancel()
@@ -69,6 +77,44 @@ class Running:
         """For peers that do not speak gRPC."""
         stream.begun = True
         self._end(stream, Code.UNKNOWN, block(((b":status", code),)))
+
+    def _ask(self, stream: Stream, at_once: AtOnce) -> bool:
+        """Without a task. False when this call needs one."""
+        packed, message = stream.messages[0]
+        if packed or stream.head.encoding != "identity":
+            return False
+        try:
+            stream.call_off = at_once(stream.head, message, partial(self._told, stream))
+        except Exception as error:  # noqa: BLE001 - as below
+            self.refuse(stream, status.of(error))
+            return True
+        if stream.call_off is None:
+            return False
+        stream.messages.clear()
+        stream.waiting = 0
+        if not stream.admitted:
+            self._tell.admitted(stream)
+        return True
+
+    def _told(self, stream: Stream, said: Said) -> None:
+        """The end of a call without a task."""
+        stream.call_off = None
+        if isinstance(said, bytes):
+            self._send_whole(stream, (packing.PREFIX.pack(0, len(said)), said), "")
+            self.settle(stream)
+        elif isinstance(said, Exception):
+            self.refuse(stream, status.of(said))
+        else:
+            stream.task = self._desk.group.create_task(self._find(stream, said))
+
+    async def _find(self, stream: Stream, said: Awaitable[bytes]) -> None:
+        try:
+            await self._answer(stream, await said)
+        except Exception as error:  # noqa: BLE001 - as below
+            self.refuse(stream, status.of(error))
+        finally:
+            stream.task = None
+            self.settle(stream)
 
     async def _run(self, stream: Stream, method: Method) -> None:
         try:
@@ -108,7 +154,9 @@ class Running:
         return message
 
     async def _answer(self, stream: Stream, message: bytes) -> None:
-        payload, encoding = await self._packed(stream, message)
+        self._send_whole(stream, *await self._packed(stream, message))
+
+    def _send_whole(self, stream: Stream, payload: tuple[bytes, bytes], encoding: str) -> None:
         if stream.done:
             return
         first = self._first(stream, encoding)

@@ -13,7 +13,8 @@ from headrace.domain.errors import Invalid
 MOST_FIELDS = 10_000  # top-level ones: names, parameters, and two for each tensor
 
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # kinds of fields on the wire
-_NAME, _VERSION, _ID, _PARAMETERS = 1, 2, 3, 4  # fields of the request
+_NAME, _VERSION, _ID, _PARAMETERS, _RAW = 1, 2, 3, 4, 7  # fields of the request
+KEPT, LONGEST_WORDS = 256, 2_048  # messages, and bytes of their words
 
 
 @dataclass(slots=True)
@@ -22,6 +23,30 @@ class Asked:
     version: str = ""
     identifier: str = ""
     parameters: dict[str, InferParameter] = field(default_factory=dict)
+    words: int = 0  # bytes before the content of its last field, when that is a tensor
+
+
+class Scanner:
+    """Remembers how messages begin: clients ask again and again in the same words, and only the last field is new.
+
+    That field is the bytes of a tensor, and it ends with the message: so the same words before as many bytes mean the
+    same. Messages with an id or with parameters are not remembered.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[bytes, Asked]] = {}  # by the length of the message
+
+    def scan(self, message: bytes) -> Asked:
+        """As `scan`."""
+        kept = self._kept.get(len(message))
+        if kept is not None and message.startswith(kept[0]):
+            return kept[1]
+        asked = scan(message)
+        if not asked.identifier and not asked.parameters and 0 < asked.words <= LONGEST_WORDS:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            self._kept[len(message)] = (message[: asked.words], asked)
+        return asked
 
 
 def scan(message: bytes) -> Asked:
@@ -37,6 +62,7 @@ def scan(message: bytes) -> Asked:
                 asked.identifier = message[at:end].decode()
             elif number == _PARAMETERS:
                 parameters += message[begin:end]
+            asked.words = at if number == _RAW and end == len(message) else 0
         if parameters:
             asked.parameters = dict(ModelInferRequest.FromString(parameters).parameters)
     except (IndexError, UnicodeDecodeError, DecodeError, Broken):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from headrace.api.oip.callers import Callers
+from headrace.api.oip.callers import GRPC_TOKEN, Callers, authorization
 from headrace.api.oip.grpc import shared_memory
 from headrace.api.oip.grpc.about import About
 from headrace.api.oip.grpc.calls import Admit, Limits, Method
@@ -21,11 +21,15 @@ from headrace.api.oip.grpc.proto import (
 )
 from headrace.api.oip.grpc.reflection import Reflection
 from headrace.api.oip.grpc.repository import RepositoryCalls
+from headrace.api.oip.grpc.shared_memory import SharedTensors, SystemRegions
+from headrace.api.oip.grpc.stream_infer import StreamInfer
 from headrace.api.oip.grpc.tuning import TuningCalls
 from headrace.api.oip.grpc.typed import typed
+from headrace.api.oip.permits import Permits
 from headrace.api.oip.readiness import Readiness
 from headrace.api.oip.repository import EDIT, Repository
 from headrace.api.oip.tuning import Tuning
+from headrace.api.regions import Regions
 from headrace.api.rooms import Rooms
 from headrace.domain.account import Action, Principal
 
@@ -55,20 +59,23 @@ def door(rooms: Rooms) -> Door:
 def admit(callers: Callers) -> Admit:
     async def allowed(head: Head, actions: tuple[Action, ...]) -> Principal:
         given = head.metadata
-        return await callers.allowed(actions, head.authorization, given.get("origin"), given.get("modzy-team-id"))
+        key = authorization(head.authorization, given.get(GRPC_TOKEN))
+        return await callers.allowed(actions, key, given.get("origin"), given.get("modzy-team-id"))
 
     return allowed
 
 
 def methods(rooms: Rooms) -> dict[str, Method]:
     readiness, repository = Readiness(rooms), RepositoryCalls(Repository(rooms))
+    permits = Permits(rooms.keys, Callers(rooms.keys, rooms.settings), rooms.directory)
+    infer = Infer(permits, rooms.directory, rooms.models, rooms.ask, rooms.blobs, rooms.settings.oip)
     services = {
         OIP: {
             **dict(_about(About(rooms, readiness))),
-            **dict(_infer(Infer(rooms.directory, rooms.models, rooms.ask, rooms.blobs, rooms.settings.oip))),
+            **dict(_infer(infer, rooms.regions)),
             **dict(_repository(repository)),
             **dict(_tuning(TuningCalls(Tuning(rooms)))),
-            **dict(_shared_memory()),
+            **dict(_shared_memory(rooms.regions)),
         },
         SELDON: dict(_seldon(repository)),
         HEALTH: dict(_health(Health(readiness))),
@@ -92,9 +99,13 @@ def _about(about: About) -> Named:
     yield "ModelStatistics", Method(READ, typed(pb.ModelStatisticsRequest, about.statistics))
 
 
-def _infer(infer: Infer) -> Named:
-    yield "ModelInfer", Method(ASK, infer.unary)
-    yield "ModelStreamInfer", Method(ASK, streaming=infer.stream)
+def _infer(infer: Infer, regions: Regions) -> Named:
+    shared = SharedTensors(infer.unary, regions) if regions.enabled else None
+    if shared is None:
+        yield "ModelInfer", Method(ASK, infer.unary, at_once=infer.at_once)
+    else:
+        yield "ModelInfer", Method(ASK, shared.unary)
+    yield "ModelStreamInfer", Method(ASK, streaming=StreamInfer(infer, shared).stream)
 
 
 def _repository(repository: RepositoryCalls) -> Named:
@@ -108,13 +119,13 @@ def _tuning(tuning: TuningCalls) -> Named:
     yield "TraceSetting", Method(READ, typed(pb.TraceSettingRequest, tuning.trace))
 
 
-def _shared_memory() -> Named:
-    kinds = shared_memory
-    yield "SystemSharedMemoryStatus", Method(ASK, typed(pb.SystemSharedMemoryStatusRequest, kinds.system_status))
-    yield "SystemSharedMemoryRegister", Method(ASK, typed(pb.SystemSharedMemoryRegisterRequest, kinds.system_register))
+def _shared_memory(regions: Regions) -> Named:
+    kinds, system = shared_memory, SystemRegions(regions)
+    yield "SystemSharedMemoryStatus", Method(ASK, typed(pb.SystemSharedMemoryStatusRequest, system.status))
+    yield "SystemSharedMemoryRegister", Method(ASK, typed(pb.SystemSharedMemoryRegisterRequest, system.register))
     yield (
         "SystemSharedMemoryUnregister",
-        Method(ASK, typed(pb.SystemSharedMemoryUnregisterRequest, kinds.system_unregister)),
+        Method(ASK, typed(pb.SystemSharedMemoryUnregisterRequest, system.unregister)),
     )
     yield "CudaSharedMemoryStatus", Method(ASK, typed(pb.CudaSharedMemoryStatusRequest, kinds.cuda_status))
     yield "CudaSharedMemoryRegister", Method(ASK, typed(pb.CudaSharedMemoryRegisterRequest, kinds.cuda_register))

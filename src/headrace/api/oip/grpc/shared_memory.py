@@ -1,38 +1,58 @@
-"""Shared memory with clients: not offered. Asking for nothing is answered, so that clients that tidy up first work."""
+"""Shared memory with clients of this machine, over gRPC: regions, and requests whose tensors lie there."""
 
-from headrace.api.oip.grpc.calls import Call
+from collections.abc import MutableMapping
+from dataclasses import replace
+
+from google.protobuf.message import DecodeError
+
+from headrace.api.oip.grpc.calls import Call, Unary
 from headrace.api.oip.grpc.proto import inference_pb2 as pb
-from headrace.domain.errors import NotFound, Unsupported
+from headrace.api.oip.shared_memory import NO_CUDA
+from headrace.api.oip.shared_tensors import KEYS, Place, Sharing, place_of
+from headrace.api.regions import Regions
+from headrace.domain.errors import Invalid, NotFound, Unsupported
+
+REGION = b"shared_memory_region"
 
 
-async def system_status(
-    _call: Call, request: pb.SystemSharedMemoryStatusRequest
-) -> pb.SystemSharedMemoryStatusResponse:
-    _check("system", request.name)
-    return pb.SystemSharedMemoryStatusResponse()
+class SystemRegions:
+    def __init__(self, regions: Regions) -> None:
+        self._regions = regions
 
+    async def status(
+        self, call: Call, request: pb.SystemSharedMemoryStatusRequest
+    ) -> pb.SystemSharedMemoryStatusResponse:
+        response = pb.SystemSharedMemoryStatusResponse()
+        for one in self._regions.of(call.principal.team, request.name):
+            told = response.regions[one.name]
+            told.name, told.key, told.offset, told.byte_size = one.name, one.key, one.offset, one.byte_size
+        if request.name and not response.regions:
+            raise NotFound(f"Unable to find system shared memory region: '{request.name[:200]}'")
+        return response
 
-async def system_register(
-    _call: Call, _request: pb.SystemSharedMemoryRegisterRequest
-) -> pb.SystemSharedMemoryRegisterResponse:
-    raise _unsupported()
+    async def register(
+        self, call: Call, request: pb.SystemSharedMemoryRegisterRequest
+    ) -> pb.SystemSharedMemoryRegisterResponse:
+        self._regions.register(call.principal.team, request.name, request.key, request.offset, request.byte_size)
+        return pb.SystemSharedMemoryRegisterResponse()
 
-
-async def system_unregister(
-    _call: Call, _request: pb.SystemSharedMemoryUnregisterRequest
-) -> pb.SystemSharedMemoryUnregisterResponse:
-    return pb.SystemSharedMemoryUnregisterResponse()
+    async def unregister(
+        self, call: Call, request: pb.SystemSharedMemoryUnregisterRequest
+    ) -> pb.SystemSharedMemoryUnregisterResponse:
+        self._regions.unregister(call.principal.team, request.name)
+        return pb.SystemSharedMemoryUnregisterResponse()
 
 
 async def cuda_status(_call: Call, request: pb.CudaSharedMemoryStatusRequest) -> pb.CudaSharedMemoryStatusResponse:
-    _check("cuda", request.name)
+    if request.name:
+        raise NotFound(f"Unable to find cuda shared memory region: '{request.name[:200]}'")
     return pb.CudaSharedMemoryStatusResponse()
 
 
 async def cuda_register(
     _call: Call, _request: pb.CudaSharedMemoryRegisterRequest
 ) -> pb.CudaSharedMemoryRegisterResponse:
-    raise _unsupported()
+    raise Unsupported(NO_CUDA)
 
 
 async def cuda_unregister(
@@ -41,10 +61,66 @@ async def cuda_unregister(
     return pb.CudaSharedMemoryUnregisterResponse()
 
 
-def _check(kind: str, name: str) -> None:
-    if name:
-        raise NotFound(f"Unable to find {kind} shared memory region: '{name[:200]}'")
+class SharedTensors:
+    """ModelInfer for requests with tensors in shared memory: the others go on as they are."""
+
+    def __init__(self, infer: Unary, regions: Regions) -> None:
+        self._infer, self._regions, self._sharing = infer, regions, Sharing(regions)
+
+    async def unary(self, call: Call, message: bytes) -> bytes:
+        if REGION not in message:
+            return await self._infer(call, message)
+        message, places = await self.take(call.principal.team, message)
+        answer = await self._infer(call, message)
+        return await self.give(call.principal.team, answer, places) if places else answer
+
+    async def take(self, team: str, message: bytes) -> tuple[bytes, dict[str, Place]]:
+        """The request with its tensors in it, and where its outputs are to go. Raises Invalid, NotFound."""
+        try:
+            request = pb.ModelInferRequest.FromString(message)
+        except DecodeError:
+            raise Invalid("the message is not a ModelInferRequest: its bytes cannot be read") from None
+        raw = list(request.raw_input_contents)
+        if any(one.HasField("contents") for one in request.inputs):
+            raise Invalid("a request with tensors in shared memory gives all others as raw_input_contents")
+        contents: list[bytes] = []
+        for one in request.inputs:
+            if (place := _place(one.parameters)) is not None:
+                contents.append(await self._regions.get(team, place.region).read(place.offset, place.byte_size))
+            elif raw:
+                contents.append(raw.pop(0))
+        del request.raw_input_contents[:]
+        request.raw_input_contents.extend([*contents, *raw])
+        places = {}
+        for output in request.outputs:
+            if (place := _place(output.parameters)) is not None:
+                self._regions.get(team, place.region)
+                places[output.name] = place
+        return request.SerializeToString(), places
+
+    async def give(self, team: str, message: bytes, places: dict[str, Place]) -> bytes:
+        """The answer, its outputs written to their places and empty in it. Raises Invalid, NotFound."""
+        response = pb.ModelInferResponse.FromString(message)
+        for index, one in enumerate(response.outputs):
+            if (place := places.get(one.name)) is None or index >= len(response.raw_output_contents):
+                continue
+            data = response.raw_output_contents[index]
+            await self._sharing.write(team, one.name, place, data)
+            for key, value in replace(place, byte_size=len(data)).parameters.items():
+                if isinstance(value, str):
+                    one.parameters[key].string_param = value
+                else:
+                    one.parameters[key].int64_param = value
+            response.raw_output_contents[index] = b""
+        return response.SerializeToString()
 
 
-def _unsupported() -> Unsupported:
-    return Unsupported("shared memory with clients is not supported: send tensors in the message")
+def _place(parameters: MutableMapping[str, pb.InferParameter]) -> Place | None:
+    """Takes it out of a tensor's parameters. Raises Invalid."""
+    said = {}
+    for key in KEYS:
+        if key in parameters:
+            one = parameters.pop(key)
+            kind = one.WhichOneof("parameter_choice")
+            said[key] = None if kind is None else getattr(one, kind)
+    return place_of(said)

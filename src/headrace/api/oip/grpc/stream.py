@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
+from headrace.api.oip.grpc.calls import CallOff
 from headrace.api.oip.grpc.headers import Head
 from headrace.api.oip.grpc.packing import PREFIX, PREFIX_SIZE
 from headrace.api.oip.grpc.status import Code, Status
@@ -24,6 +25,7 @@ class Stream:
     window: int  # bytes that we may still send
 
     task: asyncio.Task[None] | None = None
+    call_off: CallOff | None = None  # of a call that runs without a task
     asking: asyncio.Task[None] | None = None  # for the caller's key, before the call can start
     timer: asyncio.TimerHandle | None = None
     incoming: asyncio.Event | None = None  # set whenever something came: for those who read message by message
@@ -57,7 +59,7 @@ class Stream:
     @property
     def busy(self) -> bool:
         """Somebody works on it, or something has to go out."""
-        return self.task is not None or self.asking is not None or bool(self.queue)
+        return self.task is not None or self.call_off is not None or self.asking is not None or bool(self.queue)
 
     @property
     def waits_for_peer(self) -> bool:

@@ -1,0 +1,69 @@
+"""Who may ask which version, remembered for a moment: most requests say the same as the one before them.
+
+What keys and directory have found out is good for MAX_AGE seconds, and void with any change that this server makes to
+keys, models or versions: a key that is switched off opens nothing from the next request on.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from headrace.accounts.keys import Keys
+from headrace.api.oip.callers import Callers
+from headrace.catalog.directory import Directory
+from headrace.domain.account import Action
+from headrace.domain.version import Version
+
+MAX_AGE = 1.0  # seconds
+KEPT = 4_096
+LONGEST = 2_048  # characters of what is remembered about one caller
+ASK = (Action.SUBMIT_JOBS,)
+
+
+class Caller(NamedTuple):
+    """What a request says about who sends it. A tuple: it is looked up for every request."""
+
+    authorization: str | None = None
+    origin: str | None = None
+    team: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    version: Version
+    team: str
+    run: float  # seconds for its answer
+    until: float
+    turn: int
+
+
+class Permits:
+    def __init__(
+        self, keys: Keys, callers: Callers, directory: Directory, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._keys, self._callers, self._directory, self._clock = keys, callers, directory, clock
+        self._kept: dict[tuple[Caller, str, str | None], Permit] = {}
+
+    def known(self, caller: Caller, name: str, version: str | None) -> Permit | None:
+        """What was found out a moment ago. None: ask `find`."""
+        permit = self._kept.get((caller, name, version))
+        if permit is None or permit.until < self._clock() or permit.turn != self._turn():
+            return None
+        return permit
+
+    async def find(self, caller: Caller, name: str, version: str | None) -> Permit:
+        """Raises Unauthenticated, Forbidden, and as Directory.resolve does: errors are not remembered."""
+        until, turn = self._clock() + MAX_AGE, self._turn()
+        principal = await self._callers.allowed(ASK, caller.authorization, caller.origin, caller.team)
+        _, found = await self._directory.resolve(principal, name, version)
+        permit = Permit(found, principal.team, found.timeout.run / 1000, until, turn)
+        if len(caller.authorization or "") + len(caller.origin or "") + len(caller.team or "") <= LONGEST:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            self._kept[caller, name, version] = permit
+        return permit
+
+    def _turn(self) -> int:
+        """Grows with every change."""
+        return self._keys.turn + self._directory.turn
