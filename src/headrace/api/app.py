@@ -13,9 +13,11 @@ from headrace.api.hosts import Hosts
 from headrace.api.metrics import MetricsPage
 from headrace.api.modzy import routes
 from headrace.api.oip import rest
+from headrace.api.oip.at_once import protocol
 from headrace.api.oip.callers import Callers
-from headrace.api.oip.fast import protocol
 from headrace.api.oip.infer import Infer
+from headrace.api.oip.permits import Permits
+from headrace.api.oip.shared_tensors import Sharing
 from headrace.api.pages import Pages
 from headrace.api.rooms import Rooms
 from headrace.api.table import Table
@@ -23,7 +25,7 @@ from headrace.api.watched import Watched
 from headrace.settings import ServerSettings
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-HEADERS = ("Authorization", "Content-Type", "Modzy-Team-Id")
+HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Modzy-Team-Id")
 
 
 def application(rooms: Rooms) -> Starlette:
@@ -31,7 +33,7 @@ def application(rooms: Rooms) -> Starlette:
     rows = [*routes.rows(rooms), *MetricsPage(rooms.metrics, settings).rows()]
     pages = Pages(rows, rooms.ready)
     table = Table([*rows, *pages.rows()])
-    doors = [rest.door(rooms, _infer(rooms)), Door(table, Gate(rooms.keys), settings)]
+    doors = [rest.door(rooms, _infer(rooms)), Door(table, Gate(rooms.keys), settings, once=rooms.once)]
     return Starlette(routes=doors, middleware=_middleware(rooms, settings))
 
 
@@ -41,8 +43,10 @@ def http_protocol(rooms: Rooms) -> type[HttpToolsProtocol]:
 
 
 def _infer(rooms: Rooms) -> Infer:
-    callers = Callers(rooms.keys, rooms.settings)
-    return Infer(callers, rooms.directory, rooms.models, rooms.ask, rooms.blobs, rooms.settings.oip)
+    permits = Permits(rooms.keys, Callers(rooms.keys, rooms.settings), rooms.directory)
+    infer = Infer(permits, rooms.models, rooms.ask, rooms.blobs, rooms.settings.oip)
+    infer.sharing = Sharing(rooms.regions) if rooms.regions.enabled else None
+    return infer
 
 
 def _middleware(rooms: Rooms, settings: ServerSettings) -> Sequence[Middleware]:

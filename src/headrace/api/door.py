@@ -4,18 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from starlette.datastructures import QueryParams, URLPath
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from headrace.accounts.once import Once
 from headrace.api import errors, sentences
 from headrace.api.auth import Gate
 from headrace.api.endpoint import Call, NoQuery, Row, Upload
 from headrace.api.limits import body_pieces, drained, whole_body
 from headrace.api.multipart import OVERHEAD
+from headrace.api.repeats import KEY, Repeats, encode
 from headrace.api.table import Table
 from headrace.api.watched import ROUTE
 from headrace.domain.errors import Invalid
@@ -38,8 +39,11 @@ MODZY = Contract(("/",), errors.answer)
 class Door(BaseRoute):
     """Takes every HTTP request under a path: also what is unknown there is answered in the contract's shape."""
 
-    def __init__(self, table: Table, gate: Gate, settings: ServerSettings, contract: Contract = MODZY) -> None:
+    def __init__(
+        self, table: Table, gate: Gate, settings: ServerSettings, contract: Contract = MODZY, once: Once | None = None
+    ) -> None:
         self._table, self._gate, self._settings, self._contract = table, gate, settings, contract
+        self._repeats = None if once is None else Repeats(once)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         takes = scope["type"] == "http" and f"{scope['path']}/".startswith(self._contract.under)
@@ -63,37 +67,34 @@ class Door(BaseRoute):
         row, params = self._table.find(request.method, scope.get("raw_path") or scope["path"].encode())
         scope[ROUTE] = row.path
         principal = await self._gate.principal(request.headers, row.actions)
+        raw, body = await self._body(request, row)
         call = Call(
             request=request,
             params=params,
             principal=principal,
             query=_query(request, row),
-            body=await self._body(request, row),
+            body=body,
             base_url=self._settings.public_url.rstrip("/") or str(request.base_url).rstrip("/"),
         )
-        return encode(row, await row.handler(call))
+        key = request.headers.get(KEY)
+        if key is None or row.repeat is None or self._repeats is None:
+            return encode(row, await row.handler(call))
+        return await self._repeats.answered(row, call, raw, key)
 
-    async def _body(self, request: Request, row: Row) -> Any:
+    async def _body(self, request: Request, row: Row) -> tuple[bytes | None, Any]:
+        """As it came, unless it is still coming; and as the handler takes it."""
         settings = self._settings
         content_type = request.headers.get("content-type", "")
         is_multipart = content_type.lower().startswith("multipart/")
         if row.upload is not None and (is_multipart or row.body is None):
             pieces = body_pieces(request, row.upload.at_most + OVERHEAD, settings.body_deadline)
-            return Upload(content_type, pieces)
+            return None, Upload(content_type, pieces)
         if row.body is None:
-            return None
+            return None, None
         if is_multipart:
             raise Invalid("the body should be JSON here, but is multipart")
         raw = await whole_body(request, settings.json_limit, settings.body_deadline)
-        return raw if row.body is bytes else sentences.decode(raw, row.body)
-
-
-def encode(row: Row, answer: Any) -> Response:
-    if isinstance(answer, Response):
-        return answer
-    if answer is None:
-        return Response(status_code=row.success)
-    return Response(msgspec.json.encode(answer), row.success, media_type="application/json")
+        return raw, raw if row.body is bytes else sentences.decode(raw, row.body)
 
 
 def _query(request: Request, row: Row) -> Any:

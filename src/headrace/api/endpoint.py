@@ -1,12 +1,13 @@
 """One row of the table of endpoints, and what its handler is given: checked, typed, nothing raw."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from starlette.requests import Request
 
+from headrace.accounts.once import Mark, unmarked
 from headrace.api.multipart import Multipart, Part
 from headrace.domain.account import Action, Principal, Status, User
 
@@ -34,9 +35,17 @@ class Upload:
 
     content_type: str
     pieces: AsyncIterator[bytes]
+    watch: Callable[[bytes], object] | None = None  # sees the content of the part as it passes
 
     async def part(self, name: str) -> Part:
-        return await Multipart(self.pieces, self.content_type).part(name)
+        part = await Multipart(self.pieces, self.content_type).part(name)
+        return part if self.watch is None else replace(part, pieces=_watched(part.pieces, self.watch))
+
+
+async def _watched(pieces: AsyncIterator[bytes], watch: Callable[[bytes], object]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        watch(piece)
+        yield piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class Call(Generic[Q_co, B_co]):
     query: Q_co
     body: B_co
     base_url: str  # what the client calls us, without a slash at the end
+    mark: Mark = unmarked  # for the transaction that makes what was asked for, when it came with an Idempotency-Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,17 @@ class UploadPart:
 
     name: str
     at_most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """Takes an Idempotency-Key. `again` answers once more for what was made when the first answer was lost.
+
+    `secret`: the answer shows a key once and is not kept.
+    """
+
+    again: Callable[[Call[Any, Any], str], Awaitable[Any]] | None = None
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,7 @@ class Endpoint(Generic[Q, B]):
     media_type: str = "application/json"  # of the answer; for the document only
     success: int = 200
     errors: tuple[int, ...] = ()  # beside those that every endpoint has
+    repeat: Repeatable | None = None
 
     @property
     def actions(self) -> tuple[Action, ...]:

@@ -1,9 +1,7 @@
 """Errors -> HTTP: one table. Every error leaves as the contract's JSON, with a sentence and without a traceback."""
 
-import errno
 import logging
 import math
-import os
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -12,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from headrace.domain import errors
+from headrace.storage.disk import is_full
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +19,7 @@ CLOSED_REQUEST = 499  # nobody reads this answer: the client has gone
 
 STATUS: Mapping[type[errors.HeadraceError], int] = {
     errors.TooLarge: 413,
+    errors.KeyReused: 422,
     errors.Invalid: 400,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
@@ -28,11 +28,11 @@ STATUS: Mapping[type[errors.HeadraceError], int] = {
     errors.NotReady: 400,  # the deployment clients repeat load-process on 400 (contracts/modzy.md, B.4)
     errors.ModelFailed: 422,
     errors.Unavailable: 503,
+    errors.TooMuchWaiting: 429,
     errors.ReplicaLost: 503,
     errors.StorageFailed: 503,
 }
 
-_FULL = ("database or disk is full", os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 _UNEXPECTED = "something went wrong in the server; it was written to the server's log"
 
 
@@ -68,7 +68,7 @@ def answer(error: Exception) -> Response:
 
 
 def status_of(error: errors.HeadraceError) -> int:
-    if isinstance(error, errors.StorageFailed) and any(sign in f"{error.message} {error.technical}" for sign in _FULL):
+    if isinstance(error, errors.StorageFailed) and is_full(error):
         return 507
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
@@ -82,7 +82,7 @@ def retry_after(error: errors.HeadraceError) -> int:
 def _domain(error: errors.HeadraceError) -> Response:
     status = status_of(error)
     headers = {}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         headers["Retry-After"] = str(retry_after(error))
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "ApiKey"

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from headrace.accounts.once import LONGEST
 from headrace.api.endpoint import Row
 from headrace.api.errors import ErrorBody
 from headrace.api.table import MAY_BE_EMPTY
@@ -64,7 +65,7 @@ def _operation(row: Row, schemas: dict[str, Any], components: dict[str, Any]) ->
         "operationId": _operation_id(row),
         "summary": row.summary,
         "tags": [row.tag],
-        "parameters": [*_path_parameters(row), *_query_parameters(row, schemas, components)],
+        "parameters": [*_path_parameters(row), *_query_parameters(row, schemas, components), *_header_parameters(row)],
         "responses": _responses(row, schemas),
         "security": [{"ApiKey": []}] if row.actions else [],
     }
@@ -102,6 +103,17 @@ def _query_parameters(row: Row, schemas: dict[str, Any], components: dict[str, A
         {"name": key, "in": "query", "required": key in required, "schema": value}
         for key, value in schema["properties"].items()
     ]
+
+
+def _header_parameters(row: Row) -> list[dict[str, Any]]:
+    if row.repeat is None:
+        return []
+    text = (
+        "The same key with the same request, within 7 days: it is carried out once, and every time the first answer is"
+        " given. 409: the first is under way. 422: the key came with another request."
+    )
+    schema = {"type": "string", "minLength": 1, "maxLength": LONGEST}
+    return [{"name": "Idempotency-Key", "in": "header", "required": False, "description": text, "schema": schema}]
 
 
 def _request_body(row: Row, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -143,4 +155,6 @@ def _error_codes(row: Row) -> set[int]:
         codes |= {404, 405}  # a missing segment makes another path, which may lack the method
     if row.method != "GET":
         codes |= {507}
+    if row.repeat is not None:
+        codes |= {400, 409, 422}
     return codes

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from headrace.accounts.allowances import Allowances
 from headrace.accounts.keys import Keys
+from headrace.accounts.once import Once
 from headrace.accounts.people import People
 from headrace.api.pages import Ready
+from headrace.api.regions import Regions
 from headrace.api.tuned import Tuned
 from headrace.catalog.directory import Directory
 from headrace.catalog.models import Models
@@ -19,7 +21,9 @@ from headrace.domain.body import BodyStore
 from headrace.fleet.reconcile import Fleet
 from headrace.inference.ask import Ask
 from headrace.jobs.cancel import Cancel
+from headrace.jobs.dead import Dead
 from headrace.jobs.history import History
+from headrace.jobs.shares import Shares
 from headrace.jobs.submit import Submit
 from headrace.jobs.uploads import Uploads
 from headrace.settings import Settings
@@ -45,11 +49,15 @@ class Rooms:
     submit: Submit
     uploads: Uploads
     cancel: Cancel
+    dead: Dead
+    shares: Shares
+    once: Once
     history: History
     blobs: BodyStore
     spool: Path  # a folder of our own for uploads that are on their way
     ready: Ready
     metrics: Metrics = field(default_factory=Metrics)
     tuned: Tuned = field(default_factory=Tuned)
+    regions: Regions = field(default_factory=Regions)
     calls: Requests = field(default_factory=lambda: Requests("grpc"))
     requests: Requests = field(default_factory=lambda: Requests("http"))

@@ -9,8 +9,10 @@ import httpx2
 
 from headrace.accounts.allowances import Allowances
 from headrace.accounts.keys import Keys, NewKey
+from headrace.accounts.once import Once
 from headrace.accounts.people import NewUser, People
 from headrace.api.app import application
+from headrace.api.regions import Regions
 from headrace.api.rooms import Rooms
 from headrace.assemble import tell
 from headrace.catalog.directory import Directory
@@ -19,10 +21,13 @@ from headrace.catalog.pictures import Pictures
 from headrace.catalog.tags import Tags
 from headrace.catalog.test_inputs import TestInputs
 from headrace.catalog.versions import Versions
+from headrace.deployment.containers import Containers
 from headrace.deployment.deployment import Deployment
+from headrace.deployment.folders import Folders
 from headrace.deployment.import_image import ImportImage
 from headrace.deployment.load_test import LoadTest
 from headrace.deployment.run_test import RunTest
+from headrace.deployment.upkeep import Upkeep
 from headrace.dialects.dialect import ReplicaInfo
 from headrace.domain.account import Role
 from headrace.domain.clock import now
@@ -33,12 +38,15 @@ from headrace.fleet.demand import Demand
 from headrace.fleet.reconcile import Fleet
 from headrace.fleet.routing import Routing
 from headrace.fleet.seat import Replica
+from headrace.images.oci.store import Store
 from headrace.images.shelf import Shelf
 from headrace.inference.ask import Ask
 from headrace.jobs.cancel import Cancel
+from headrace.jobs.dead import Dead
 from headrace.jobs.dispatch import Dispatch
 from headrace.jobs.history import History
 from headrace.jobs.room import Room
+from headrace.jobs.shares import Shares
 from headrace.jobs.spool import Spool
 from headrace.jobs.submit import Submit
 from headrace.jobs.uploads import Uploads
@@ -46,6 +54,7 @@ from headrace.runners.environments import Environments
 from headrace.settings import JobSettings, ServerSettings, Settings
 from headrace.storage.blobs import FolderBlobs
 from headrace.storage.schema import metadata
+from headrace.storage.sealing import Seal
 from headrace.storage.sqlite import Sqlite
 
 DONE = Step(StepState.DONE, 1, "done", 100)
@@ -141,14 +150,16 @@ async def house(data: Path, server=None, jobs=None, lifecycle=None, **more):
     models, versions, test_inputs = Models(database), Versions(database), TestInputs(database)
     demand = Demand()
     routing, room, spool = Routing(demand), Room(database, settings.jobs), Spool(data / "spool")
-    ask, submit = Ask(routing), Submit(room, models, versions, blobs)
+    ask, submit = Ask(routing, settings.inference), Submit(room, models, versions, blobs)
     fleet = Fleet(versions, routing, demand, lifecycle, settings.fleet)
     shelf, environments = Shelf(data, settings.images), Environments(data, settings.runners)
+    images = Store(data, settings.images)
+    containers = Containers(images, Upkeep(versions, shelf, images), Seal(b"s" * 32), settings.images)
     deployment = Deployment(
         versions,
         test_inputs,
         fleet,
-        ImportImage(database, models, versions, shelf, environments, data),
+        ImportImage(database, models, versions, data, Folders(shelf, environments, data), containers),
         LoadTest(models, versions, fleet),
         RunTest(versions, test_inputs, fleet, ask),
     )
@@ -171,10 +182,14 @@ async def house(data: Path, server=None, jobs=None, lifecycle=None, **more):
         submit=submit,
         uploads=Uploads(room, submit, blobs, spool),
         cancel=Cancel(room),
+        dead=Dead(room, submit),
+        shares=Shares(database),
+        once=Once(database, room.servers.me, room.servers.gone),
         history=History(room),
         blobs=blobs,
         spool=uploads,
         ready=lambda: True,
+        regions=Regions(settings.oip.shared_memory),
     )
     tell(rooms, room)
     key = await keys.first_key(None, "admin@example.com", now())

@@ -202,9 +202,9 @@ async def test_steps_before_their_time(client, draft):
     active = await client.patch(path, json={"status": "active"})
     assert 400 == active.status_code
     assert {"step": 0, "stepName": "", "percentage": 0} == (await client.get(f"{path}/container-image")).json()
-    registry = await client.post(f"{path}/container-image", json={"registry": {"url": "modzy/echo:1.0"}})
+    registry = await client.post(f"{path}/container-image", json={"registry": {"url": "Modzy/echo:1.0"}})
     assert 400 == registry.status_code
-    assert "container engine" in registry.json()["message"]
+    assert "does not name an image" in registry.json()["message"]
 
 
 async def test_a_failed_step_ends_the_polling(home, client, draft):

@@ -6,7 +6,7 @@ import pytest
 from headrace.api import sentences
 from headrace.api.modzy.parse import versions as parse
 from headrace.catalog.versions import new_version
-from headrace.domain.errors import Invalid, Unsupported
+from headrace.domain.errors import Invalid
 from headrace.domain.ids import VersionKey
 from headrace.domain.version import InputSpec, OutputSpec, Processing, Statistic, Timeout, VersionStatus
 
@@ -124,16 +124,27 @@ def test_engines_that_make_no_sense(body, sentence):
     ],
 )
 def test_a_folder_on_the_server(body, folder):
-    assert folder == parse.folder_of(msgspec.convert(body, parse.ImageBody))
+    assert folder == parse.source_of(msgspec.convert(body, parse.ImageBody))
 
 
-@pytest.mark.parametrize("url", ["modzy/echo:1.0", "https://registry.hub.docker.com/v2/modzy/echo/manifests/1.0"])
-def test_a_registry_needs_an_engine(url):
-    with pytest.raises(Unsupported, match="container engine"):
-        parse.folder_of(msgspec.convert({"registry": {"url": url}}, parse.ImageBody))
+@pytest.mark.parametrize(
+    "url", ["modzy/echo:1.0", "https://registry.hub.docker.com/v2/modzy/echo/manifests/1.0", "docker.io/modzy/echo:1.0"]
+)
+@pytest.mark.parametrize(("extra", "known"), [({}, False), ({"username": "x", "password": "y"}, True)])
+def test_an_image_in_a_registry(url, extra, known):
+    found = parse.source_of(msgspec.convert({"registry": {"url": url} | extra}, parse.ImageBody))
+    assert "docker.io/modzy/echo:1.0" == str(found.reference)
+    assert known is (found.credentials is not None)
+    assert "'x'" not in repr(found)
+
+
+@pytest.mark.parametrize("extra", [{"username": "x"}, {"password": "y"}, {"username": "a:b", "password": "y"}])
+def test_half_of_the_credentials(extra):
+    with pytest.raises(Invalid, match="username"):
+        parse.source_of(msgspec.convert({"registry": {"url": "modzy/echo:1.0"} | extra}, parse.ImageBody))
 
 
 @pytest.mark.parametrize("body", [{}, {"registry": {"url": " "}}, {"registry": {"url": "file://other/x"}}])
 def test_no_image_at_all(body):
     with pytest.raises(Invalid):
-        parse.folder_of(msgspec.convert(body, parse.ImageBody))
+        parse.source_of(msgspec.convert(body, parse.ImageBody))

@@ -2,7 +2,7 @@
 
 from headrace.accounts import access
 from headrace.accounts.keys import NewKey
-from headrace.api.endpoint import Call, Endpoint, NoQuery, Row
+from headrace.api.endpoint import Call, Endpoint, NoQuery, Repeatable, Row
 from headrace.api.modzy.parse import accounts as parse
 from headrace.api.modzy.shapes import accounts as shapes
 from headrace.api.rooms import Rooms
@@ -19,15 +19,15 @@ class AccessKeys:
 
     def rows(self) -> list[Row]:
         own, rule, keys = Action.READ_OWN_ACCOUNT, Action.MANAGE_KEYS, "/api/accounting/access-keys"
-        one = f"{keys}/{{prefix}}"
+        one, once = f"{keys}/{{prefix}}", Repeatable(secret=True)
         return [
             Endpoint("GET", one, "A key's details", own, self.key, answer=shapes.KeyShape),
             Endpoint("GET", f"{keys}/user/{{email}}", "The keys of a user", own, self.of_user,
                      answer=list[shapes.KeyShape]),
             Endpoint("POST", keys, "Create a key for a user", rule, self.create,
-                     body=parse.NewKeyBody, answer=shapes.HashShape, success=201, errors=(404,)),
+                     body=parse.NewKeyBody, answer=shapes.HashShape, success=201, errors=(404,), repeat=once),
             Endpoint("POST", f"{one}/hash", "Renew a key: its new body, shown once", own, self.renew,
-                     answer=shapes.HashShape),
+                     answer=shapes.HashShape, repeat=once),
             Endpoint("PUT", f"{one}/roles", "Set a key's roles", rule, self.set_roles,
                      body=parse.RolesBody, answer=shapes.KeyShape, errors=(409,)),
             Endpoint("PATCH", one, "Switch a key on or off", rule, self.set_status,
@@ -54,14 +54,14 @@ class AccessKeys:
             raise NotFound(f"Team {team} not found")
         user = await self._people.by_email(call.body.user)
         access.check_new_key(call.principal, team, roles, await self._keys.of_user(user.identifier))
-        key, text = await self._keys.create(NewKey(user.identifier, team, call.body.name, roles), now())
+        key, text = await self._keys.create(NewKey(user.identifier, team, call.body.name, roles), now(), call.mark)
         return shapes.HashShape(key.prefix, text.partition(".")[2])
 
     async def renew(self, call: NoBody) -> shapes.HashShape:
         key = await self._seen(call)
         if not access.renews_key(call.principal, key):
             raise Forbidden(f"this key may not be shown a new body for access key {key.prefix}: it would gain roles")
-        return shapes.HashShape(key.prefix, await self._keys.renew(key.prefix))
+        return shapes.HashShape(key.prefix, await self._keys.renew(key.prefix, call.mark))
 
     async def set_roles(self, call: Call[NoQuery, parse.RolesBody]) -> shapes.KeyShape:
         key, roles = await self._managed(call), parse.roles(call.body.roles)

@@ -3,7 +3,7 @@
 from headrace.accounts import access
 from headrace.accounts.keys import NewKey
 from headrace.accounts.people import UserQuery, entitlements
-from headrace.api.endpoint import Call, Endpoint, NoQuery, Row
+from headrace.api.endpoint import Call, Endpoint, NoQuery, Repeatable, Row
 from headrace.api.modzy.parse import accounts as parse
 from headrace.api.modzy.shapes import accounts as shapes
 from headrace.api.rooms import Rooms
@@ -33,7 +33,8 @@ class Accounts:
             Endpoint("GET", f"{root}/accounts/{{account}}", "The account", own, self.account,
                      answer=shapes.AccountShape),
             Endpoint("POST", f"{root}/accounts/{{account}}/users", "Create a user with a first key", rule,
-                     self.create_user, body=parse.NewUserBody, answer=shapes.CreatedUser, success=201, errors=(409,)),
+                     self.create_user, body=parse.NewUserBody, answer=shapes.CreatedUser, success=201, errors=(409,),
+                     repeat=Repeatable()),
             Endpoint("GET", f"{root}/teams", "The caller's teams", own, self.teams,
                      answer=list[shapes.TeamShape]),
             Endpoint("GET", f"{root}/projects", "Projects: there are none yet", own, self.projects,
@@ -70,7 +71,7 @@ class Accounts:
         access.check_grant(call.principal, roles)
         if not roles:
             raise Invalid("`roles` should hold at least one role for the new user's key")
-        user = await self._people.create_user(parse.new_user(call.body), now())
+        user = await self._people.create_user(parse.new_user(call.body), now(), call.mark)
         key, _ = await self._keys.create(NewKey(user.identifier, call.principal.team, "first key", roles), now())
         return shapes.created_user(user, key)
 

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from headrace.api.endpoint import Call, Endpoint, NoQuery, Row, Upload, UploadPart
+from headrace.api.endpoint import Call, Endpoint, NoQuery, Repeatable, Row, Upload, UploadPart
 from headrace.api.modzy import library
 from headrace.api.modzy.parse import versions as parse
 from headrace.api.modzy.shapes import versions as shapes
@@ -27,15 +27,16 @@ class DeploymentSteps:
         image, load, run, test = (f"{one}/{name}" for name in _STEPS)
         archive = UploadPart("file", settings.server.upload_limit)
         return [
-            Endpoint("POST", image, "Bring in a model folder: an archive, or a folder on the server", deploy,
+            Endpoint("POST", image, "Bring in a container image or a model folder", deploy,
                      self.put_image, body=parse.ImageBody, upload=archive, answer=shapes.StepShape, success=202,
-                     errors=(409,)),
+                     errors=(409,), repeat=Repeatable()),
             Endpoint("GET", image, "How far the image is", read, self.image, answer=shapes.StepShape),
             Endpoint("POST", load, "Test: load the model; answers when it is loaded", deploy, self.load,
                      answer=shapes.StepShape, errors=(409, 422)),
             Endpoint("GET", load, "How the load test went", read, self.load_status, answer=shapes.StepShape),
             Endpoint("POST", test, "Put a test file for one input of the model", deploy, self.put_test_input,
-                     query=parse.TestInputQuery, upload=UploadPart("file", settings.jobs.input_size)),
+                     query=parse.TestInputQuery, upload=UploadPart("file", settings.jobs.input_size),
+                     repeat=Repeatable()),
             Endpoint("GET", test, "The test files", read, self.test_inputs, answer=list[shapes.TestInputShape]),
             Endpoint("DELETE", test, "Remove a test file", deploy, self.remove_test_input,
                      query=parse.TestInputQuery),
@@ -48,11 +49,16 @@ class DeploymentSteps:
     async def put_image(self, call: Call[NoQuery, Upload | parse.ImageBody]) -> shapes.StepShape:
         key = await self._own_key(call)
         if isinstance(call.body, parse.ImageBody):
-            return shapes.step(await self._deployment.import_folder(key, parse.folder_of(call.body)))
+            return shapes.step(await self._import(key, parse.source_of(call.body)))
         part = await call.body.part("file")
         limit = self._rooms.settings.server.upload_limit
         async with spooled(self._rooms.spool, part.pieces, limit) as (path, size):
             return shapes.step(await self._deployment.import_archive(key, path, part.filename, size))
+
+    async def _import(self, key: VersionKey, source: str | parse.RegistryImage) -> Step:
+        if isinstance(source, str):
+            return await self._deployment.import_folder(key, source)
+        return await self._deployment.import_image(key, source.reference, source.credentials)
 
     async def image(self, call: NoBody) -> shapes.StepShape:
         step = await self._deployment.image_progress(await self._seen_key(call))

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from headrace.api.endpoint import Call, Endpoint, NoQuery, Row
+from headrace.api.endpoint import Call, Endpoint, NoQuery, Repeatable, Row
 from headrace.api.modzy import library
 from headrace.api.modzy.parse import models as parse
 from headrace.api.modzy.parse import paging
@@ -35,7 +35,8 @@ class Models:
             Endpoint("GET", "/api/models", "Models that this key sees", read, self.find,
                      query=parse.ModelsQuery, answer=list[shapes.ListedModel]),
             Endpoint("POST", "/api/models", "Create a model with its first version", deploy, self.create,
-                     body=parse.NewModel, answer=shapes.CreatedModel, success=201),
+                     body=parse.NewModel, answer=shapes.CreatedModel, success=201,
+                     repeat=Repeatable(self._created_again)),
             Endpoint("GET", "/api/models/latest", "Models with an active version", read, self.latest,
                      answer=list[shapes.LatestModel]),
             Endpoint("GET", "/api/models/processing-engines", "The engines that always run, in sum", read,
@@ -58,8 +59,11 @@ class Models:
         return Response(msgspec.json.encode(found), headers=headers, media_type="application/json")
 
     async def create(self, call: Call[NoQuery, parse.NewModel]) -> shapes.CreatedModel:
-        made = await self._models.create(call.body.name, call.body.version, call.principal, now())
+        made = await self._models.create(call.body.name, call.body.version, call.principal, now(), call.mark)
         return shapes.created(made, now())
+
+    async def _created_again(self, call: Call[Any, Any], made: str) -> shapes.CreatedModel:
+        return shapes.created(await self._models.visible(made, call.principal), now())
 
     async def latest(self, call: NoBody) -> list[shapes.LatestModel]:
         found = await self._models.find(ModelQuery(viewer=call.principal, active=True))

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response, StreamingResponse
 
-from headrace.api.endpoint import Call, Endpoint, NoQuery, Row, Upload, UploadPart
+from headrace.api.endpoint import Call, Endpoint, NoQuery, Repeatable, Row, Upload, UploadPart
 from headrace.api.modzy import library
 from headrace.api.modzy.models import EDIT
 from headrace.api.modzy.outputs import opened
@@ -23,7 +23,7 @@ class Pictures:
             Endpoint(
                 "POST", "/api/models/{model}/image", "Set a model's picture (JPEG or PNG, at most 5 MB)",
                 EDIT, self.put, query=PictureQuery, upload=UploadPart("file", pictures.LARGEST),
-                answer=shapes.ModelShape, success=201,
+                answer=shapes.ModelShape, success=201, repeat=Repeatable(),
             ),
             Endpoint(
                 "GET", "/api/models/{model}/image/{relation}", "A model's picture: thumbnail, card or background",

@@ -1,7 +1,9 @@
 """Quotas: read by those whom they concern, changed by platform administrators."""
 
+from typing import Any
+
 from headrace.accounts.allowances import Allowances
-from headrace.api.endpoint import Call, Endpoint, NoQuery, Row
+from headrace.api.endpoint import Call, Endpoint, NoQuery, Repeatable, Row
 from headrace.api.modzy.parse import quotas as parse
 from headrace.api.modzy.parse.quotas import QuotaBody
 from headrace.api.modzy.shapes import quotas as shapes
@@ -22,7 +24,7 @@ class Quotas:
         return [
             Endpoint("GET", root, "Quotas, and how much of them is used", read, self.all, answer=list[QuotaShape]),
             Endpoint("POST", root, "Create a quota", rule, self.create,
-                     body=QuotaBody, answer=QuotaShape, success=201, errors=(404,)),
+                     body=QuotaBody, answer=QuotaShape, success=201, errors=(404,), repeat=Repeatable(self._again)),
             Endpoint("GET", one, "A quota", read, self.get, answer=QuotaShape),
             Endpoint("PATCH", one, "Change a quota's limit, period or dates", rule, self.change,
                      body=QuotaBody, answer=QuotaShape),
@@ -37,7 +39,10 @@ class Quotas:
 
     async def create(self, call: WithBody) -> QuotaShape:
         scope, subject = parse.subject_of(call.body)
-        return shapes.quota(await self._allowances.create(scope, subject, parse.terms_of(call.body)))
+        return shapes.quota(await self._allowances.create(scope, subject, parse.terms_of(call.body), call.mark))
+
+    async def _again(self, call: Call[Any, Any], made: str) -> QuotaShape:
+        return shapes.quota(await self._allowances.get(call.principal, made))
 
     async def change(self, call: WithBody) -> QuotaShape:
         return shapes.quota(await self._allowances.change(call.params["quota"], parse.terms_of(call.body)))

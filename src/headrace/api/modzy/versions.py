@@ -6,7 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from headrace.accounts import access
-from headrace.api.endpoint import Call, Endpoint, NoQuery, Row
+from headrace.api.endpoint import Call, Endpoint, NoQuery, Repeatable, Row
 from headrace.api.modzy import library
 from headrace.api.modzy.models import EDIT
 from headrace.api.modzy.parse import models as queries
@@ -42,7 +42,8 @@ class Versions:
             Endpoint("GET", of_model, "Versions of a model", read, self.of_model,
                      query=queries.VersionsQuery, answer=list[shapes.VersionName]),
             Endpoint("POST", of_model, "Create a version", Action.DEPLOY_MODELS, self.create,
-                     body=queries.NewVersion, answer=shapes.VersionShape, success=201, errors=(409,)),
+                     body=queries.NewVersion, answer=shapes.VersionShape, success=201, errors=(409,),
+                     repeat=Repeatable(self._created_again)),
             Endpoint("GET", one, "A version", read, self.version, answer=shapes.VersionShape),
             Endpoint("PATCH", one, "Change a version; status active publishes it", PATCH, self.change,
                      body=parse.VersionPatch, answer=shapes.VersionShape, errors=(409, 422)),
@@ -80,7 +81,11 @@ class Versions:
         model = await library.own(self._models, call)
         key = VersionKey(model.identifier, call.body.version)
         email, description = call.principal.user.email, call.body.long_description or ""
-        return await self._shown(await self._versions.create(key, email, now(), description))
+        return await self._shown(await self._versions.create(key, email, now(), description, call.mark))
+
+    async def _created_again(self, call: Call[Any, Any], made: str) -> shapes.VersionShape:
+        model = await library.own(self._models, call)
+        return await self._shown(await self._versions.get(VersionKey(model.identifier, made)))
 
     async def version(self, call: NoBody) -> shapes.VersionShape:
         model = await library.seen(self._models, call)

@@ -1,11 +1,12 @@
 """What a real gRPC client sees: messages, statuses, deadlines, compression, streams, and the drain."""
 
 import asyncio
+import socket
 
 import grpc
 import grpc.aio
 import pytest
-from rooms.api.grpc.peers import served, wire
+from rooms.api.grpc.peers import HELLO, Wire, call, message, served, wire
 
 from headrace.api.oip.grpc import http2
 from headrace.api.oip.grpc.calls import Limits
@@ -195,6 +196,25 @@ async def test_an_open_stream_does_not_hold_up_the_stop(channel, door) -> None:
     await asyncio.wait_for(door.door.drain(10), 5)
 
     assert grpc.StatusCode.UNAVAILABLE == await call.code()
+
+
+async def test_who_stands_in_the_queue_at_the_end_is_answered(door) -> None:
+    """The kernel has made these connections, and the server has not seen them yet when it is told to stop."""
+    waiting = []
+    for _ in range(5):
+        one = socket.create_connection(("127.0.0.1", door.port))
+        one.sendall(HELLO + call())
+        waiting.append(one)
+    drain = asyncio.ensure_future(door.door.drain(10))
+    for one in waiting:
+        reader, writer = await asyncio.open_connection(sock=one)
+        frames = await Wire(reader, writer).all()
+        assert [message(b"hello")] == [frame.payload for frame in frames if frame.kind == http2.DATA]
+        assert http2.ErrorCode.NO_ERROR == [frame.code for frame in frames if frame.kind == http2.GOAWAY][-1]
+        writer.close()
+    await asyncio.wait_for(drain, 30)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", door.port))
 
 
 async def test_one_connection_too_many() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.api.oip.grpc.proto.inference_pb2 import ModelInferRequest
-from headrace.api.oip.grpc.scan import MOST_FIELDS, scan
+from headrace.api.oip.grpc.scan import MOST_FIELDS, Scanner, scan
 from headrace.domain.errors import Invalid
 
 TEXT = st.text(max_size=200)
@@ -57,3 +57,22 @@ def test_what_is_no_message(raw):
 def test_a_message_of_tiny_fields_does_not_hold_up_the_loop():
     with pytest.raises(Invalid):
         scan(b"\x3a\x00" * (MOST_FIELDS + 1))
+
+
+@given(st.lists(st.tuples(TEXT, st.sampled_from(["", "7"]), st.binary(max_size=8)), max_size=20), st.data())
+def test_what_is_remembered_reads_the_same(asked, data):
+    scanner = Scanner()
+    for name, identifier, raw in asked:
+        request = ModelInferRequest(model_name=name, id=identifier, raw_input_contents=[raw])
+        request.inputs.add(name="x", datatype="FP32", shape=[1, 2])
+        message = request.SerializeToString()
+        place = data.draw(st.integers(0, len(message)))
+        for one in (message, message[:place] + b"\x0a" + message[place + 1 :]):
+            assert read(scan, one) == read(scanner.scan, one) == read(scanner.scan, one)
+
+
+def read(how, message):
+    try:
+        return how(message)
+    except Invalid as error:
+        return str(error)

@@ -12,12 +12,12 @@ from headrace.api import sentences
 from headrace.domain.clock import Millis
 from headrace.domain.errors import Invalid, Unsupported
 from headrace.domain.ids import VersionKey
-from headrace.domain.job import JobInput, NewJob
+from headrace.domain.job import HIGHEST, NORMAL, JobInput, NewJob
 from headrace.domain.source import SourceKind
 
 LONGEST_TIMEOUT = 1 << 40  # milliseconds
 LONGEST_NAME = 1_000  # characters of an input's name or a model's input name
-_KNOWN = frozenset({"model", "explain", "timeout", "input"})
+_KNOWN = frozenset({"model", "explain", "timeout", "input", "priority"})
 _ALIASES = {"azure-blobstore": SourceKind.AZURE_BLOB}
 
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_TIMEOUT)]
@@ -36,12 +36,19 @@ class InputBody(msgspec.Struct):
 
 
 class JobBody(msgspec.Struct):
-    """`input` absent: an open job. `explain` also comes as text: a documented sample has "true"."""
+    """`input` absent: an open job. `explain` also comes as text: a documented sample has "true".
+
+    `priority` is ours: a weight among the jobs of one user, 10 when nothing is said.
+    """
 
     model: ModelBody
     explain: bool | str | None = None
     timeout: Milliseconds | None = None
+    priority: Annotated[int, msgspec.Meta(ge=1, le=HIGHEST)] | None = None
     input: InputBody | None = None
+
+
+_LEARNED = msgspec.json.Decoder(JobBody)  # learned here: msgspec ends the process when two threads learn a type at once
 
 
 def new_job(raw: bytes) -> NewJob:
@@ -51,8 +58,9 @@ def new_job(raw: bytes) -> NewJob:
     version = VersionKey(body.model.identifier, body.model.version)
     explain = _flag(body.explain)
     timeout: Millis = int(body.timeout or 0)
+    priority = body.priority or NORMAL
     if body.input is None:
-        return NewJob(version, SourceKind.FILE, None, explain, timeout)
+        return NewJob(version, SourceKind.FILE, None, explain, timeout, priority)
     kind = _kind(body.input.type)
     read = _READ.get(kind)
     if read is None:
@@ -63,7 +71,7 @@ def new_job(raw: bytes) -> NewJob:
     if not body.input.sources:
         raise Invalid("`input.sources` should hold at least one input: {name: {model input name: data}}")
     inputs = tuple(_input(name, files, read) for name, files in body.input.sources.items())
-    return NewJob(version, kind, inputs, explain, timeout)
+    return NewJob(version, kind, inputs, explain, timeout, priority)
 
 
 def _kind(text: str) -> SourceKind:

@@ -10,7 +10,7 @@ import msgspec
 
 from headrace.api.modzy.parse.models import Text, version_status
 from headrace.catalog import requirements
-from headrace.domain.errors import Invalid, Unsupported
+from headrace.domain.errors import Invalid
 from headrace.domain.version import (
     InputSpec,
     OutputSpec,
@@ -21,9 +21,13 @@ from headrace.domain.version import (
     Version,
     VersionStatus,
 )
+from headrace.images.registry.auth import Credentials
+from headrace.images.registry.reference import Reference
+from headrace.images.registry.reference import parse as parse_reference
 from headrace.inference.validate import check_schema
 
 LONGEST_STEP = 24 * 3_600_000  # milliseconds
+LONGEST_CREDENTIAL = 16_384  # characters; some registries take signed tokens as passwords
 MOST_SPECS = 100
 MOST_ENGINES = 10_000
 
@@ -104,13 +108,17 @@ class ProcessingPatch(ProcessingBody):
 
 
 class RegistryBody(msgspec.Struct):
-    url: str
-    username: str | None = None
-    password: str | None = None
+    url: Short
+    username: Annotated[str, msgspec.Meta(max_length=LONGEST_CREDENTIAL)] | None = None
+    password: Annotated[str, msgspec.Meta(max_length=LONGEST_CREDENTIAL)] | None = None
 
 
 class ImageBody(msgspec.Struct):
-    """`folder` names a model folder on the server; a registry url of file:///… or an absolute path does the same."""
+    """A container image in a registry, or a model folder on the server.
+
+    The url is like host:port/repository/name:tag or https://host/v2/repository/name/manifests/tag; one of file:///… or
+    an absolute path names a folder, as `folder` does.
+    """
 
     registry: RegistryBody | None = None
     folder: str | None = None
@@ -178,8 +186,16 @@ def merged(body: ProcessingBody, old: Processing) -> Processing:
     return new
 
 
-def folder_of(body: ImageBody) -> str:
-    """The path on the server that an image body names. Raises Invalid, Unsupported for a real registry."""
+@dataclass(frozen=True, slots=True)
+class RegistryImage:
+    """A container image that a body names."""
+
+    reference: Reference
+    credentials: Credentials | None
+
+
+def source_of(body: ImageBody) -> str | RegistryImage:
+    """The path of a folder on the server, or an image in a registry. Raises Invalid."""
     if body.folder:
         return body.folder
     if body.registry is None or not body.registry.url.strip():
@@ -189,10 +205,17 @@ def folder_of(body: ImageBody) -> str:
         return url
     if url.lower().startswith("file:"):
         return unquote(_path_of(url))
-    raise Unsupported(
-        f"images from a registry ({url[:200]}) need a container engine, which this server does not use yet:"
-        " upload the model folder as an archive, or name a folder on the server"
-    )
+    return RegistryImage(parse_reference(url), _credentials(body.registry))
+
+
+def _credentials(body: RegistryBody) -> Credentials | None:
+    if not body.username and not body.password:
+        return None
+    if not body.username or not body.password:
+        raise Invalid("`registry` should have a `username` and a `password`, or neither")
+    if ":" in body.username or not (body.username + body.password).isprintable():
+        raise Invalid("`registry.username` or `registry.password` has a character that no registry takes")
+    return Credentials(body.username, body.password)
 
 
 def _path_of(url: str) -> str:

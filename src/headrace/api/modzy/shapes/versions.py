@@ -15,6 +15,7 @@ from headrace.domain.image import ContainerImage
 from headrace.domain.model import Model
 from headrace.domain.replica import ReplicaState
 from headrace.domain.version import Requirement, RunResult, Step, StepState, Version
+from headrace.fleet.logs import KeptLog
 from headrace.fleet.status import EngineInfo, EngineStatus
 
 READY = frozenset({ReplicaState.READY, ReplicaState.RUNNING})
@@ -180,6 +181,25 @@ class RunningModel(msgspec.Struct, rename="camel"):
     jobs: Queued
     situations: list[str]
     model_deployment_state: DeploymentState
+
+
+class LogEntry(msgspec.Struct, rename="camel"):
+    """An engine, running or not, of whose prints something is kept."""
+
+    name: str
+    identifier: str
+    size: int
+    updated_at: str
+
+
+class EngineLog(msgspec.Struct):
+    name: str
+    identifier: str
+    log: str
+
+
+def log_entry(log: KeptLog) -> LogEntry:
+    return LogEntry(log.name, log.model, log.size, times.text(log.updated))
 
 
 def version(one: Version, of: Model, now: Millis) -> VersionShape:
