@@ -1,0 +1,1 @@
+"""`headrace torture`: a scratch installation is killed, cut off and lied to, and what it promised is checked."""
