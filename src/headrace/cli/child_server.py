@@ -1,4 +1,4 @@
-"""A server of our own in another process: started, waited for, told to stop. For the demo."""
+"""A server of our own in another process: started, waited for, told to stop. For the demo and for torture."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx2
@@ -21,24 +22,33 @@ LAST_LINES = 15
 
 
 class ChildServer:
-    """`log` is where the server's own output goes."""
+    """`log` is where the server's own output goes; `settings` are like fleet.engines=8."""
 
-    def __init__(self, data: Path, port: int) -> None:
-        self.data, self.port = data, port
+    def __init__(self, data: Path, port: int, settings: Sequence[str] = (), log: Path | None = None) -> None:
+        self.data, self.port, self._settings = data, port, settings
         self.url = f"http://{HOST}:{port}"
-        self.log = data / "server.log"
+        self.log = log or data / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Target:
-        """Returns when it is ready. Raises Failure, with the last lines of the log, when it will not be."""
+    def start(self, variables: Mapping[str, str] | None = None) -> Target:
+        """Returns when it is ready; `variables` are added to the environment.
+
+        Raises Failure, with the last lines of the log, when it will not be.
+        """
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         command = [sys.executable, "-m", "headrace", "serve", "--data", str(self.data)]
         command += ["--host", HOST, "--port", str(self.port), "--set", "server.grpc_port=0"]
+        command += [part for setting in self._settings for part in ("--set", setting)]
         # the first start prints the administrator's key: nobody else may read it here
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as log:
             # a session of its own: Ctrl-C ends the demo, and the demo ends the server
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **(variables or {})},
             )
         try:
             self._wait_until_ready(self._process)
@@ -56,6 +66,16 @@ class ChildServer:
     @property
     def process_id(self) -> int:
         return self._process.pid if self._process else 0
+
+    @property
+    def ended(self) -> int | None:
+        """Its exit code (below 0: the signal that killed it); None while it runs or was never started."""
+        return self._process.poll() if self._process else None
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def stop(self) -> None:
         """SIGTERM, so that open requests and replicas end; SIGKILL if that does not help."""

@@ -1,5 +1,6 @@
 """`headrace doctor`: what this machine offers, whether a server answers, and the cure for what is missing."""
 
+import asyncio
 import os
 import platform
 import shutil
@@ -20,7 +21,7 @@ from headrace.cli.connection import default_data
 from headrace.cli.failure import ExitCode, Failure
 from headrace.cli.keys import own_key
 from headrace.cli.output import clean, size, table
-from headrace.runners import choose
+from headrace.runners import choose, images
 from headrace.settings import Settings
 
 app = typer.Typer(add_completion=False)
@@ -75,7 +76,7 @@ def _machine() -> Iterator[Finding]:
     except Failure as failure:
         yield Finding("settings", Health.BAD, failure.message, "`headrace serve` reads the same settings: mend them")
         return
-    checks: tuple[Callable[[Settings], Finding], ...] = (_uv, _isolation, _data_folder, _disk, _port)
+    checks: tuple[Callable[[Settings], Finding], ...] = (_uv, _isolation, _images, _data_folder, _disk, _port)
     for check in checks:
         yield check(settings)
 
@@ -125,6 +126,14 @@ def _isolation(settings: Settings) -> Finding:
     if settings.runners.sandbox != "off" and choose.sandbox_fault() is None:
         return Finding("isolation", Health.GOOD, fact)
     return Finding("isolation", Health.WEAK, fact, "install bubblewrap, and allow unprivileged user namespaces")
+
+
+def _images(settings: Settings) -> Finding:
+    """The engine is asked, and where only podman's program is there, its service is started for a moment."""
+    good, fact = asyncio.run(images.describe(settings.runners))
+    if good or settings.runners.engine == "off":
+        return Finding("container images", Health.GOOD, fact)
+    return Finding("container images", Health.WEAK, fact, "install podman (apt-get install podman), or docker")
 
 
 def _data_folder(settings: Settings) -> Finding:

@@ -1,4 +1,4 @@
-"""`headrace jobs`: submit, watch, results, cancel, list."""
+"""`headrace jobs`: submit, watch, results, cancel, list, and the dead letters of dead_letters.py."""
 
 import time
 from collections.abc import Mapping
@@ -10,12 +10,13 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.text import Text
 
-from headrace.cli import job_inputs, resolve
+from headrace.cli import dead_letters, job_inputs, resolve
 from headrace.cli.api_client import decode, segment
 from headrace.cli.command import ServerCommand, Session, session_of
 from headrace.cli.failure import ExitCode, Failure
 from headrace.cli.job_inputs import Asked
 from headrace.cli.job_results import result_table, write_files
+from headrace.cli.job_words import JobId
 from headrace.cli.output import clean, seconds, table
 from headrace.cli.shapes import Job, Results, VersionDetails
 
@@ -23,8 +24,6 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Submit jobs,
 
 OVER = {"COMPLETED", "CANCELED", "TIMEDOUT", "ERROR"}
 FIRST_LOOK, LONGEST_LOOK = 0.05, 1.0  # seconds between two looks at a running job
-
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's identifier.")]
 
 
 @app.command(cls=ServerCommand)
@@ -40,6 +39,7 @@ def submit(  # noqa: PLR0913 - one parameter for each option of the command
     version: Annotated[str | None, typer.Option(help="Else the newest active one.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Ask for explanations.")] = False,
     timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds after which the job ends.")] = None,
+    priority: Annotated[int | None, typer.Option(min=1, max=100, help="Weight among your own jobs; else 10.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end and show the results.")] = False,
 ) -> None:
     """Submit a job.
@@ -58,6 +58,8 @@ def submit(  # noqa: PLR0913 - one parameter for each option of the command
         job["explain"] = True
     if timeout is not None:
         job["timeout"] = max(1, round(timeout * 1000))
+    if priority is not None:
+        job["priority"] = priority
     raw = _send(session, job, asked, chosen)
     receipt = decode(raw, Job)
     if wait:
@@ -221,3 +223,7 @@ def list_jobs(
             right=("done", "failed", "of", "took"),
         ),
     )
+
+
+app.command(cls=ServerCommand)(dead_letters.dead)
+app.command(cls=ServerCommand)(dead_letters.redrive)

@@ -21,8 +21,11 @@ SERVER, WORK = "Server", "Models and jobs"
 COMMANDS = {
     "demo": Entry("demo", SERVER, "Show everything once: server, two real models, jobs, results."),
     "serve": Entry("server", SERVER, "Start the server."),
+    "db": Entry("db", SERVER, "Upgrade, back up, restore and verify the database."),
     "doctor": Entry("doctor", SERVER, "Check this machine and the connection to the server."),
+    "torture": Entry("torture", SERVER, "Kill a scratch server in every way, and check that its promises hold."),
     "deploy": Entry("deploy", WORK, "Deploy a model folder."),
+    "image": Entry("image", WORK, "Make container images of model folders, push them, look at them."),
     "models": Entry("models", WORK, "Look at the model library, change a version's state and engines."),
     "jobs": Entry("jobs", WORK, "Submit jobs, watch them, read their results."),
     "engines": Entry("engines", WORK, "Show the engines of all versions."),

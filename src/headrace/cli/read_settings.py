@@ -18,7 +18,7 @@ FILE = "headrace.toml"  # in the working folder, when --config and HEADRACE_CONF
 DATA = "data"
 ALIASES = {"HEADRACE_ADMIN_KEY_FILE": "accounts.admin_key_file"}
 CLIENT_ONLY = {"HEADRACE_URL", "HEADRACE_API_KEY", "HEADRACE_CONFIG"}  # read by the commands, no settings of the server
-NOT_OURS = ("HEADRACE_TEST_",)  # a test suite's own switches
+NOT_OURS = ("HEADRACE_TEST_", "HEADRACE_FAULTS")  # a test suite's own switches
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,23 @@ class Job(Shape):
     queue_time: int = 0
 
 
+class DeadJob(Shape):
+    """A job with dead letters that were not tried again."""
+
+    job_identifier: str = ""
+    status: str = ""
+    model: Pointer = msgspec.field(default_factory=Pointer)
+    dead: int = 0
+    total: int = 0
+
+
+class DeadLetter(Shape):
+    input: str = ""
+    error: str = ""
+    died_at: str = ""
+    redriven_in: str | None = None
+
+
 class Results(Shape):
     """Each result is an object whose keys with a dot in them are outputs (contract A.7)."""
 
@@ -138,6 +155,18 @@ class Engine(Shape):
     spinning_down: int = 0
     running: int = 0
     ready: int = 0
+
+
+class LogEntry(Shape):
+    name: str = ""
+    identifier: str = ""
+    size: int = 0
+    updated_at: str = ""
+
+
+class EngineLog(Shape):
+    name: str = ""
+    log: str = ""
 
 
 class Person(Shape):

@@ -67,6 +67,9 @@ class ContractServer:
             ("POST", "/api/jobs", self.submit),
             ("GET", "/api/jobs/features", self.features),
             ("GET", "/api/jobs/history", self.history),
+            ("GET", "/api/jobs/dead", self.dead_jobs),
+            ("GET", job + "/dead", self.dead_letters),
+            ("POST", job + "/redrive", self.redrive),
             ("GET", job, self.show_job),
             ("DELETE", job, self.cancel),
             ("POST", job + "/close", self.close),
@@ -273,6 +276,17 @@ class ContractServer:
         if job["status"] not in {"COMPLETED", "TIMEDOUT"}:
             job["status"] = "CANCELED"
         return JSONResponse(self._details(job), 202)
+
+    async def dead_jobs(self, _request: Request) -> Response:
+        return JSONResponse([self._details(job) | {"dead": 1} for job in self.jobs.values()])
+
+    async def dead_letters(self, request: Request) -> Response:
+        letter = {"error": "killed by signal 9", "engine": "e", "diedAt": STAMP, "redrivenIn": None}
+        return JSONResponse([{"input": name, **letter} for name in self._job(request)["inputs"]])
+
+    async def redrive(self, request: Request) -> Response:
+        self.requests.append(("POST", "redrive", await request.json()))
+        return JSONResponse(self._receipt(self._job(request)["jobIdentifier"]), 202)
 
     async def history(self, request: Request) -> Response:
         wanted = request.query_params.get("status", "all")

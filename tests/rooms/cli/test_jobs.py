@@ -179,6 +179,20 @@ def test_cancel_and_list(headrace, echo, server):
     assert job not in listed.out
 
 
+def test_dead_letters_and_trying_them_again(headrace, echo, server):
+    job = headrace("jobs", "submit", echo, "--text", "x", "--priority", "20", "--wait", "--json").json()[
+        "jobIdentifier"
+    ]
+
+    assert job in headrace("jobs", "dead").out
+    assert "killed by signal 9" in headrace("jobs", "dead", job).out
+    again = headrace("jobs", "redrive", job)
+    assert (0, job) == (again.code, again.out.strip())
+    headrace("jobs", "redrive", job, "a", "b")
+    asked = [body for _, path, body in server.requests if path == "redrive"]
+    assert [{}, {"inputs": ["a", "b"]}] == asked
+
+
 def test_an_unknown_job_ends_with_3(headrace):
     ended = headrace("jobs", "results", "nobody")
 
