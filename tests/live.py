@@ -118,9 +118,9 @@ def wait_for(condition, seconds=60):
 def packed(folder):
     buffer = BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for path in sorted(Path(folder).iterdir()):
-            if path.is_file():
-                archive.add(path, path.name)
+        for path in sorted(Path(folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                archive.add(path, path.relative_to(folder))
     return buffer.getvalue()
 
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from starlette.types import ASGIApp
 
 from headrace.accounts.allowances import Allowances
 from headrace.accounts.keys import Keys
+from headrace.accounts.once import Once
 from headrace.accounts.people import People
 from headrace.api.app import application
+from headrace.api.regions import Regions
 from headrace.api.rooms import Rooms
 from headrace.catalog.directory import Directory
 from headrace.catalog.kept_blobs import kept_blobs
@@ -18,35 +21,53 @@ from headrace.catalog.pictures import Pictures
 from headrace.catalog.tags import Tags
 from headrace.catalog.test_inputs import TestInputs
 from headrace.catalog.versions import Versions
+from headrace.deployment.artefact_rows import kept_artefacts
+from headrace.deployment.artefacts import Artefacts, FoldersOnDemand, ImagesOnDemand
+from headrace.deployment.containers import Containers
 from headrace.deployment.deployment import Deployment
+from headrace.deployment.folders import Folders
 from headrace.deployment.import_image import ImportImage
 from headrace.deployment.load_test import LoadTest
 from headrace.deployment.run_test import RunTest
-from headrace.dialects.frames import Frames
+from headrace.deployment.turns import SharedTurns, Turns
+from headrace.deployment.upkeep import Upkeep
+from headrace.domain.body import BodyStore
+from headrace.fleet import elsewhere
 from headrace.fleet import metrics as fleet_metrics
 from headrace.fleet.demand import Demand
-from headrace.fleet.lifecycle import Lifecycle
+from headrace.fleet.dial import Dialects
+from headrace.fleet.lifecycle import Lifecycle, Runners
 from headrace.fleet.reconcile import Fleet
 from headrace.fleet.routing import Routing
+from headrace.images.oci.store import Store
 from headrace.images.shelf import Shelf
 from headrace.inference import metrics as inference_metrics
 from headrace.inference.ask import Ask
 from headrace.jobs import metrics as job_metrics
+from headrace.jobs.bell import Bell
 from headrace.jobs.cancel import Cancel, Deadlines
+from headrace.jobs.dead import Dead
 from headrace.jobs.dispatch import Dispatch
 from headrace.jobs.history import History
 from headrace.jobs.history_rows import used_blobs
 from headrace.jobs.retention import Retention
-from headrace.jobs.room import Room
+from headrace.jobs.room import OnlyServer, Room
+from headrace.jobs.shares import Shares
 from headrace.jobs.spool import Spool
 from headrace.jobs.submit import Submit
 from headrace.jobs.uploads import Uploads
+from headrace.jobs.watch import Watch
 from headrace.runners.choose import choose
 from headrace.runners.environments import Environments
+from headrace.runners.images import Images
 from headrace.settings import Settings
-from headrace.storage.opening import open_blobs, open_database
+from headrace.storage.database import Database, OpenDatabase
+from headrace.storage.installation import join, kept_body
+from headrace.storage.opening import open_blobs, open_database, servers_of
+from headrace.storage.sealing import Seal
 from headrace.storage.secrets import secret
-from headrace.storage.sqlite import Sqlite
+from headrace.storage.servers import Servers
+from headrace.storage.space import Space
 from headrace.telemetry.log import access_log
 from headrace.telemetry.process import process
 from headrace.telemetry.requests import Requests
@@ -57,30 +78,35 @@ Loop = Callable[[], Coroutine[None, None, None]]
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Everything that `serve` needs: the app to serve, the loops to run, and what to close at the end."""
+    """Everything that `serve` needs: the app to serve, the loops to run, and what to close when they have ended."""
 
     app: ASGIApp
     loops: tuple[Loop, ...]
     keys: Keys
-    database: Sqlite
+    database: OpenDatabase
     rooms: Rooms
+    openings: tuple[Loop, ...] = ()
+    closings: tuple[Loop, ...] = ()
 
 
 def build(settings: Settings, ready: Callable[[], bool]) -> House:
     """Opens the data folder. Raises StorageFailed, Unsupported."""
     data = settings.data
     database = open_database(settings.storage, data)
+    servers = servers_of(database, settings.storage)
     blobs = open_blobs(settings.storage, data)
     keys = Keys(database, secret(data / "secrets", "keys.pepper"), settings.accounts.account)
     people = People(database, settings.accounts.account)
     models, versions, test_inputs = Models(database), Versions(database), TestInputs(database)
 
+    stock = _stock(settings, database, blobs, servers)
     demand = Demand()
     routing = Routing(demand)
-    runner = choose(settings.runners, data)
+    containers = Images(settings.runners, data, stock.images)
+    folders = FoldersOnDemand(choose(settings.runners, data), stock.artefacts, stock.environments)
     lifecycle = Lifecycle(
-        runner,
-        lambda connection, told: Frames(connection, blobs, settings.runners.output, told),
+        Runners(folders, ImagesOnDemand(containers, stock.artefacts)),
+        Dialects(blobs, settings.runners.output),
         routing,
         data,
         settings.runners.stop_grace,
@@ -91,30 +117,89 @@ def build(settings: Settings, ready: Callable[[], bool]) -> House:
         versions,
         test_inputs,
         fleet,
-        ImportImage(
-            database, models, versions, Shelf(data, settings.images), Environments(data, settings.runners), data
-        ),
+        _import_image(settings, database, models, versions, stock),
         LoadTest(models, versions, fleet),
         RunTest(versions, test_inputs, fleet, ask),
     )
+    _share(servers, database, fleet, deployment)
 
-    room = Room(database, settings.jobs)
-    spool = Spool(data / "spool" / "jobs")
+    space = Space(data, settings.storage.ballast, settings.storage.floor)
+    room = _room(database, servers, settings, space)
+    once = Once(database, room.servers.me, room.servers.gone)
+    spool = Spool(_shared(settings) / "spool" / "jobs")
     submit = Submit(room, models, versions, blobs)
     dispatch = Dispatch(room, versions, ask, demand, models.touch)
     log = access_log(settings.telemetry.access_log)
-    retention = Retention(database, blobs, spool, uses=(used_blobs, kept_blobs))
+    retention = Retention(database, blobs, spool, uses=(used_blobs, kept_blobs, kept_body, kept_artefacts), once=once)
     rooms = Rooms(
         settings=settings, keys=keys, people=people, allowances=Allowances(database, people), models=models,
         directory=Directory(models, versions), ask=ask, versions=versions, tags=Tags(database),
         pictures=Pictures(models, blobs), test_inputs=test_inputs,
         deployment=deployment, fleet=fleet, submit=submit, uploads=Uploads(room, submit, blobs, spool),
-        cancel=Cancel(room), history=History(room), blobs=blobs, spool=_folder(data / "spool" / "uploads"),
+        cancel=Cancel(room), dead=Dead(room, submit), shares=Shares(database), once=once,
+        history=History(room), blobs=blobs, spool=_folder(_shared(settings) / "spool" / "uploads"),
         ready=ready, requests=Requests("http", log), calls=Requests("grpc", log),
+        regions=Regions(settings.oip.shared_memory),
     )  # fmt: skip
     tell(rooms, room)
-    loops = (fleet.run, ask.run, deployment.run_forever, dispatch.run, Deadlines(room).run, retention.run)
-    return House(application(rooms), loops, keys, database, rooms)
+    loops = (
+        *(fleet.run, ask.run, deployment.run_forever, dispatch.run, containers.recover, space.run),
+        *(partial(servers.as_leader, Deadlines(room).run), partial(servers.as_leader, retention.run)),
+        *(database.events.run, servers.run),
+    )
+    opening = partial(join, database, _secrets(settings), blobs)
+    return House(application(rooms), loops, keys, database, rooms, (opening,), (containers.close,))
+
+
+def _share(servers: Servers, database: Database, fleet: Fleet, deployment: Deployment) -> None:
+    """What one server does, and what it knows, in view of the others."""
+    deployment.share(SharedTurns(database, servers) if servers.shared else Turns())
+    fleet.beside(lambda: servers.place, lambda: [other.told for other in servers.others])
+    servers.tell(lambda: elsewhere.told(fleet.statuses()))
+
+
+def _room(database: Database, servers: Servers, settings: Settings, space: Space) -> Room:
+    events = database.events
+    work, deadlines = Bell(events, "jobs.work"), Bell(events, "jobs.deadlines")
+    known = servers if servers.shared else OnlyServer()
+    return Room(database, settings.jobs, known, space, work=work, deadlines=deadlines, watch=Watch(events))
+
+
+def _shared(settings: Settings) -> Path:
+    """The folder of what all servers must see, when that is a folder."""
+    blobs = settings.storage.blobs
+    return Path(blobs) if blobs.startswith("/") else settings.data
+
+
+def _secrets(settings: Settings) -> dict[str, bytes]:
+    folder = settings.data / "secrets"
+    return {name: secret(folder, name) for name in ("keys.pepper", "blobs.key", "credentials.key")}
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What was brought in, on this machine's disk."""
+
+    images: Store
+    shelf: Shelf
+    environments: Environments
+    artefacts: Artefacts
+
+
+def _stock(settings: Settings, database: Database, blobs: BodyStore, servers: Servers) -> Stock:
+    images, shelf = Store(settings.data, settings.images), Shelf(settings.data, settings.images)
+    artefacts = Artefacts(database, blobs, shelf, images, shared=servers.shared)
+    return Stock(images, shelf, Environments(settings.data, settings.runners), artefacts)
+
+
+def _import_image(
+    settings: Settings, database: Database, models: Models, versions: Versions, stock: Stock
+) -> ImportImage:
+    seal = Seal(secret(settings.data / "secrets", "credentials.key"))
+    folders = Folders(stock.shelf, stock.environments, settings.data)
+    upkeep = Upkeep(versions, stock.shelf, stock.images, stock.artefacts)
+    containers = Containers(stock.images, upkeep, seal, settings.images)
+    return ImportImage(database, models, versions, _shared(settings), folders, containers)
 
 
 def tell(rooms: Rooms, room: Room) -> None:

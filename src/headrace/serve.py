@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
+from headrace import faults
 from headrace.api.app import http_protocol
 from headrace.api.drain import Draining
 from headrace.api.hosts import is_loopback
@@ -21,8 +22,9 @@ from headrace.api.oip.grpc.door import Door
 from headrace.assemble import House, build
 from headrace.domain.clock import now
 from headrace.domain.errors import Conflict, HeadraceError, Invalid
+from headrace.runners.memory import keep_freed, settle
 from headrace.settings import Settings
-from headrace.storage.disk import write_durably
+from headrace.storage.disk import keep_folders, write_durably
 
 logger = logging.getLogger("headrace")
 
@@ -37,6 +39,7 @@ def run(settings: Settings) -> None:
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    keep_freed()
     server = settings.server
     with (
         _alone(settings.data),
@@ -52,13 +55,20 @@ async def serve(settings: Settings, listener: socket.socket, grpc_listener: sock
     house = build(settings, lambda: server is not None and server.started and not server.should_exit)
     try:
         url = f"http://{_host(settings.server.host)}:{listener.getsockname()[1]}"
+        keep_folders(settings.data)
+        faults.point("serve.built")
+        for opening in house.openings:
+            await opening()
         await _first_start(house, settings, url)
         grpc = None if settings.server.grpc_port < 0 else services.door(house.rooms)
+        settle()
         server = _Doors(_configuration(house, settings), grpc, settings.server.drain)
         await _run(house, server, (listener, grpc_listener), url)
     finally:
         with suppress(HeadraceError):
             await house.keys.flush()
+        for close in house.closings:
+            await close()
         house.database.close()
 
 
@@ -80,7 +90,7 @@ async def _run(house: House, server: _Doors, listeners: tuple[socket.socket, soc
     """The loops live as long as the doors are open, and longer: open requests may still need them."""
     listener, grpc_listener = listeners
     async with asyncio.TaskGroup() as group:
-        loops = [group.create_task(loop(), name=loop.__qualname__) for loop in house.loops]
+        loops = [group.create_task(loop()) for loop in house.loops]
         loops.append(group.create_task(_flush_keys(house)))
         logger.info("listening on %s", url)
         if not is_loopback(listener.getsockname()[0]):
@@ -88,6 +98,7 @@ async def _run(house: House, server: _Doors, listeners: tuple[socket.socket, soc
         if server.grpc is not None:
             loops.append(group.create_task(server.grpc.serve(grpc_listener)))
             logger.info("gRPC of the Open Inference Protocol: port %d", grpc_listener.getsockname()[1])
+        faults.point("serve.listening")
         await server.serve(sockets=[listener])
         for loop in loops:
             loop.cancel()
@@ -120,8 +131,16 @@ def _configuration(house: House, settings: Settings) -> uvicorn.Config:
 async def _first_start(house: House, settings: Settings, url: str) -> None:
     """The administrator's key: given by a file, or made and shown once. Loopback clients of this user find it again."""
     given = _given_key(settings)
-    made = await house.keys.first_key(given, settings.accounts.admin_email, now())
     file = settings.data / CLIENT_FILE
+
+    def keep(key: str | None) -> None:
+        if key is None:
+            file.unlink(missing_ok=True)
+        else:
+            _write_client_file(file, url, key)
+
+    made = await house.keys.first_key(given, settings.accounts.admin_email, now(), keep)
+    faults.point("serve.key.made")
     if made is not None:
         sys.stderr.write(
             f"\nThe administrator's key, shown this once:\n\n    {made}\n\n(also kept for you in {file})\n\n"

@@ -12,9 +12,15 @@ HOUR: Millis = 3_600_000
 class StorageSettings:
     """Rows and bodies."""
 
-    url: str = ""  # database; "": SQLite in the data folder
-    blobs: str = ""  # "": a folder in the data folder; or s3://bucket/prefix, azure://container/prefix
+    url: str = field(
+        default="", repr=False
+    )  # database; "": SQLite in the data folder; or postgresql://USER:PASSWORD@HOST/DATABASE
+    blobs: str = ""  # "": a folder in the data folder; or another /folder, s3://bucket/prefix, azure://container/prefix
     readers: int = 2  # threads that read the database
+    writers: int = 2  # connections that write to a PostgreSQL; SQLite has one writer
+    sessions: str = "auto"  # locks and LISTEN of PostgreSQL sessions: on, off behind a pooler, auto: found out
+    ballast: int = 64 << 20  # bytes kept to be given up on a full disk, at most a 16th of the disk; 0: none
+    floor: int = 128 << 20  # bytes free on the disk, at most a 16th of it, below which nothing new is taken; 0: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class OipSettings:
     patience: float = 60.0  # seconds that a request waits for a replica
     lenient: bool = False  # be ready although a version that should always run does not start
     base_path: str = ""  # like /serving: the routes are also found below it
+    shared_memory: str = ""  # like /oip_: clients on this machine may share files of /dev/shm whose names begin so
     restricted: tuple[str, ...] = ()  # each "group,group:header=value": routes that ask for a header beside the key
 
 
@@ -78,6 +85,8 @@ class InferenceSettings:
     batch_bytes: int = 64 << 20  # bytes of them together
     queue: int = 1_000  # the most that wait for one version; whoever comes then is told to come back
     queue_bytes: int = 256 << 20  # bytes of them together
+    sequences: int = 10_000  # the most that are remembered at once, all versions together
+    sequence_idle: float = 600.0  # seconds without a request after which a sequence is forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,7 @@ class RunnerSettings:
     """Model code outside our process."""
 
     sandbox: str = "auto"  # auto: bubblewrap where it works; require: refuse to start without; off
+    engine: str = "auto"  # of container images. auto: docker or podman, as found; off; or like unix:///path/of/socket
     processes: int = 128  # a replica's processes and threads
     disk: int = 1 << 30  # bytes in a replica's own folder
     output: int = 256 << 20  # bytes of one input's outputs together
@@ -103,11 +113,16 @@ class RunnerSettings:
 
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
-    """Model folders that come in."""
+    """Model folders and container images that come in."""
 
     folders: tuple[str, ...] = ()  # folders on this server from which a deployment may name a path
     unpacked: int = 16 << 30  # bytes of one archive, unpacked
     files: int = 100_000  # files in one archive
+    entries: int = 1_000_000  # files in one container image
+    budget: int = 100 << 30  # bytes of all container images together, unpacked ones among them
+    registries: tuple[str, ...] = ()  # host:port trusted at private addresses too; http://host:port: without TLS
+    public: bool = True  # images also from registries that are not listed, by TLS and at public addresses only
+    ca: str = ""  # a PEM file with certificate authorities for registries, beside those of the system
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +133,15 @@ class JobSettings:
     piece: int = 8 << 20  # bytes of one uploaded piece of a file
     pieces: int = 500  # announced to clients; not a limit of ours
     input_size: int = 5 << 30  # bytes of one uploaded file
-    lease: Millis = 60_000
+    waiting_inputs: int = 20_000_000  # the most in jobs of one account that are not over; 0: no limit
+    waiting_bytes: int = 256 << 30  # bytes of their inputs; 0: no limit
+    lease: Millis = 60_000  # a claim that is not renewed for so long is taken back, also from a server that seems alive
     target: float = 0.5  # seconds of work in one claim
     claim: int = 1_000  # the most inputs in one claim
     claim_bytes: int = 1 << 20
     strikes: int = 2  # replicas that may die at one input before it fails
+    tries: int = 6  # faults of the platform (a body that cannot be read) that one input may meet before it fails
+    retry_after: Millis = 500  # pause after the first such fault; doubled each time, a minute at most
     open_for: Millis = 24 * HOUR  # an open job that is not closed times out
     keep_inputs: int = 1  # hours after the end of the job (hoursDeleteInput)
 
