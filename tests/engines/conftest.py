@@ -1,9 +1,12 @@
-"""Real engines for the tests of this folder: models as plain processes and in the sandbox."""
+"""Real engines for the tests of this folder: models as processes and in the sandbox, images in containers as well."""
 
 from pathlib import Path
 
 import pytest
-from engines.keeper import Keeper, new_runner
+from engines.boxes import engines
+from engines.boxes.keeper import keeper as keeper_of
+from engines.boxes.zoo import Zoo
+from engines.keeper import Keeper, need_sandbox, new_runner
 
 from headrace.storage.blobs import FolderBlobs
 
@@ -21,6 +24,44 @@ def sandboxed(tmp_path) -> Keeper:
 @pytest.fixture
 def plain(tmp_path) -> Keeper:
     return new_keeper(tmp_path, "process")
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory) -> Zoo:
+    return Zoo(tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture(scope="session")
+def podman_url():
+    with engines.podman() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def docker_url():
+    with engines.dockerd() as url:
+        yield url
+
+
+@pytest.fixture
+def engine_url(request, kind: str) -> str:
+    """Where images run in this test: an engine's address, or nothing for the sandbox."""
+    if kind == "rootfs":
+        need_sandbox()
+        return ""
+    return request.getfixturevalue(f"{kind}_url")
+
+
+@pytest.fixture
+def kind() -> str:
+    """Tests of every way override this by parametrize."""
+    return "podman"
+
+
+@pytest.fixture
+async def boxes(kind: str, engine_url: str, zoo: Zoo, tmp_path):
+    async with keeper_of(kind, engine_url, zoo, tmp_path) as kept:
+        yield kept
 
 
 def new_keeper(tmp_path: Path, isolation: str) -> Keeper:
