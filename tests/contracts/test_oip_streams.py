@@ -1,0 +1,61 @@
+"""Streams, sequences and shared memory with unmodified clients, against a live server."""
+
+import json
+import shutil
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+from contracts.test_oip_clients import CLIENTS, MODELS, TRITON, TRITONCLIENT, hear
+from live import free_port, running
+
+SCRIPTS = {
+    "tritonclient": ("tritonclient_streams.py", TRITONCLIENT),
+    "mlserver": ("mlserver_streams.py", ("mlserver==1.7.1", "uvloop<0.22")),
+    "pytriton": ("pytriton_streams.py", TRITON),
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Open: pytriton asks for the configuration without headers."""
+    grpc_port = free_port()
+    settings = (
+        *(f"server.grpc_port={grpc_port}", "accounts.open=true", "fleet.engines=8"),
+        "oip.shared_memory=/oip_",
+    )
+    with running(tmp_path_factory.mktemp("streams"), *settings) as live:
+        row = json.dumps([[1] * 16]).encode()
+        live.deploy(MODELS / "sums", "simple", tests={"INPUT0": row, "INPUT1": row}, minimum=1)
+        live.deploy(MODELS / "repeat", "repeat", tests={"IN": b"[1, 2]"}, minimum=1)
+        live.deploy(MODELS / "words", "words", tests={"text_input": b"one two"}, minimum=1)
+        step = json.dumps(
+            {
+                "inputs": [{"name": "INPUT", "datatype": "INT32", "shape": [1, 1], "data": [1]}],
+                "parameters": {"sequence_id": 1, "sequence_start": True, "sequence_end": True},
+            }
+        ).encode()
+        live.deploy(MODELS / "steps", "steps", tests={"INPUT": step}, minimum=2)
+        yield SimpleNamespace(http=f"127.0.0.1:{live.port}", grpc=f"127.0.0.1:{grpc_port}", key=live.key)
+
+
+@pytest.mark.parametrize("client", SCRIPTS)
+def test_an_unmodified_client(server, client):
+    script, packages = SCRIPTS[client]
+    assert hear(packages, str(CLIENTS / script), json.dumps(vars(server)))
+
+
+def test_curl_sees_each_event_at_once(server):
+    """The text never ends, so nothing would come at all if events were collected."""
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("needs curl: apt-get install curl")
+    url = f"http://{server.http}/v2/models/words/generate_stream"
+    body = json.dumps({"text_input": "now and for ever"})
+    for _ in range(4):  # more often than there are replicas: each is good again when its reader has gone
+        command = [curl, "-sN", "-H", f"Authorization: ApiKey {server.key}", "-d", body, url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            lines = [process.stdout.readline() for _ in range(9)]
+            process.kill()
+        words = [json.loads(line[6:])["text_output"] for line in lines if line.strip()]
+        assert ["now", "and", "for", "ever", "now"] == words
