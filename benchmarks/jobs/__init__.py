@@ -1,0 +1,1 @@
+"""Jobs measured: ours alone, beside the job libraries of Python, and when something is killed."""
