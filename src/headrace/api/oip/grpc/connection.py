@@ -55,8 +55,10 @@ class Connection(asyncio.Protocol):
         self._strikes, self._since = 0, self._loop.time()
         self._idle_since = self._born = self._loop.time()
         self._moved, self._moved_at = 0, 0.0
+        self._made = False  # the loop makes a connection one turn after it has asked for its protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._made = True
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("socket")
         if peer is not None and peer.family in {socket.AF_INET, socket.AF_INET6}:
@@ -313,6 +315,8 @@ class Connection(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """Ends what takes too long: called now and then."""
+        if not self._made:
+            return
         limits = self._desk.limits
         if not self._reader.begun and now - self._born > limits.greeting:
             self._transport.abort()
@@ -344,11 +348,12 @@ class Connection(asyncio.Protocol):
         self._crowded = True
 
     def abort(self) -> None:
-        self._transport.abort()
+        if self._made:
+            self._transport.abort()
 
     def drain(self) -> None:
         """What has begun is finished; what comes later goes elsewhere. Two steps, so that no call falls between."""
-        if self._leaving:
+        if self._leaving or not self._made:  # what is not made yet sees that the door is draining when it is
             return
         self._leaving = True
         self._transport.write(http2.goaway(http2.HIGHEST, ErrorCode.NO_ERROR) + http2.frame(http2.PING, 0, 0, PING))
