@@ -15,6 +15,7 @@ from headrace.cli.deployment_steps import Deployed, Deployment, Wishes
 from headrace.cli.failure import ExitCode, Failure
 from headrace.cli.model_folder import ModelFolder
 from headrace.cli.output import facts, program
+from headrace.cli.registry_password import USERNAME_HELP, password_of
 from headrace.cli.shapes import ModelRow
 from headrace.cli.ticks import Ticks
 
@@ -28,7 +29,9 @@ TITLES = 24  # characters of the widest title of a step
 @app.command(cls=ServerCommand)
 def deploy(  # noqa: PLR0913 - one parameter for each option of the command
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="A folder with model.yaml, model.py, requirements.txt.")],
+    model_path: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A folder with model.py or a known format; or an image: its file.")
+    ],
     name: Annotated[str | None, typer.Option(help="The model's name; else model.yaml's, else the folder's.")] = None,
     version: Annotated[str | None, typer.Option(help="Like 1.2.0; else the next free one.")] = None,
     model: Annotated[str | None, typer.Option(help="Add a version to this model; else the one with that name.")] = None,
@@ -44,13 +47,21 @@ def deploy(  # noqa: PLR0913 - one parameter for each option of the command
         bool,
         typer.Option("--on-server", help="The folder is on the server, in one of images.folders: do not upload it."),
     ] = False,
+    registry: Annotated[
+        bool,
+        typer.Option("--registry", help="MODEL is an image in a registry, like registry.example:5000/team/praise:1.0."),
+    ] = False,
+    username: Annotated[str | None, typer.Option(help=USERNAME_HELP)] = None,
 ) -> None:
-    """Deploy a model folder: upload, tests, description, activation, in the seventeen documented steps.
+    """Deploy a model folder or an image: upload, tests, description, activation, in the seventeen documented steps.
 
     Example: headrace deploy ./my-model --version 1.2.0 --input image=photo.jpg --maximum 2
     """
     session = session_of(ctx)
-    found = model_folder.read(folder)
+    if registry:
+        found = ModelFolder(Path(model_path), {"name": re.split("[:@]", model_path.rpartition("/")[2])[0]})
+    else:
+        found = model_folder.read(Path(model_path))
     row = existing(session.api, name or found.name, model)
     wishes = Wishes(
         name=name or (row.name if row and model else found.name),
@@ -59,6 +70,7 @@ def deploy(  # noqa: PLR0913 - one parameter for each option of the command
         minimum=minimum,
         maximum=maximum,
         on_server=on_server,
+        registry=_registry(model_path, username) if registry else None,
     )
     deployed = go(session, found, wishes, row)
     session.output.show(
@@ -73,6 +85,13 @@ def deploy(  # noqa: PLR0913 - one parameter for each option of the command
     )
     files = [f"--file {shlex.quote(f'{key}={path}')}" for key, path in wishes.test_files.items()]
     session.output.say(f"try: {program()} jobs submit {deployed.model_id} {' '.join(files)} --wait")
+
+
+def _registry(reference: str, username: str | None) -> dict[str, str]:
+    """As the container-image route takes it."""
+    if username is None:
+        return {"url": reference}
+    return {"url": reference, "username": username, "password": password_of(username)}
 
 
 def _summary(wishes: Wishes, deployed: Deployed) -> RenderableType:

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +29,7 @@ class Wishes:
     minimum: int | None = None
     maximum: int | None = None
     on_server: bool = False  # the folder is on the server: name its path instead of packing it
+    registry: Mapping[str, str] | None = None  # where the server gets the image: url, and username and password if any
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +94,25 @@ class Deployment:
         note.end = self._wishes.name
 
     def _image(self, note: Note) -> None:
-        if self._wishes.on_server:
+        if self._wishes.registry is not None:
+            self._api.post(f"{self._path}/container-image", {"registry": self._wishes.registry})
+        elif self._wishes.on_server:
             self._api.post(f"{self._path}/container-image", {"folder": str(self._folder.path.absolute())})
+        elif self._folder.path.is_file():
+            with self._folder.path.open("rb") as image:
+                note.end = size(self._folder.path.stat().st_size)
+                note.at(0, "sending")
+                self._send(image, self._folder.path.name)
         else:
             with tempfile.TemporaryFile() as archive:
                 files = pack(self._folder, archive)
                 note.end = f"{files} files, {size(archive.tell())} packed"
                 note.at(0, "sending")
-                self._send_archive(archive)
+                self._send(archive, f"{self._folder.path.resolve().name}.tar.gz")
         self._wait("container-image", note, IMAGE_LIMIT)
 
-    def _send_archive(self, archive: IO[bytes]) -> None:
+    def _send(self, archive: IO[bytes], name: str) -> None:
         archive.seek(0)
-        name = f"{self._folder.path.resolve().name}.tar.gz"
         self._api.upload(f"{self._path}/container-image", "file", archive, name)
 
     def _requirement(self, note: Note) -> None:

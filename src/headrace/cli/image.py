@@ -1,7 +1,6 @@
 """`headrace image`: container images made from model folders, pushed to registries, looked at. No daemon, no root."""
 
 import asyncio
-import os
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -12,15 +11,15 @@ from headrace.cli import image_build, image_files
 from headrace.cli.command import LocalCommand, session_of
 from headrace.cli.failure import ExitCode, Failure
 from headrace.cli.output import facts, size
+from headrace.cli.registry_password import USERNAME_HELP, password_of
 from headrace.domain.errors import HeadraceError
 from headrace.images.registry.auth import Credentials
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
-Username = Annotated[str | None, typer.Option(help="For the registry; the password is in HEADRACE_REGISTRY_PASSWORD.")]
+Username = Annotated[str | None, typer.Option(help=USERNAME_HELP)]
 Plain = Annotated[bool, typer.Option("--plain-http", help="Speak with the registry without TLS.")]
 Authorities = Annotated[Path | None, typer.Option("--ca", help="PEM file with the registry's certificate authority.")]
-PASSWORD = "HEADRACE_REGISTRY_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 @app.command(cls=LocalCommand)
@@ -110,12 +109,7 @@ def inspect(
 
 
 def _credentials(username: str | None) -> Credentials | None:
-    password = os.environ.get(PASSWORD, "")
-    if not username:
-        return None
-    if not password:
-        raise Failure(f"there is no password for {username}: put it into {PASSWORD}", ExitCode.USAGE)
-    return Credentials(username, password)
+    return Credentials(username, password_of(username)) if username else None
 
 
 def _text(value: object) -> str:

@@ -130,8 +130,11 @@ class ModelFolder:
 
 def read(path: Path) -> ModelFolder:
     """Raises Failure for a folder that cannot be a model's."""
+    if path.is_file():  # an image: what it takes and gives it says itself, to the server
+        return ModelFolder(path, {"name": path.name.partition(".")[0]})
     if not path.is_dir():
-        raise Failure(f"{path} is not a folder", ExitCode.USAGE, cure="name a folder with model.py and model.yaml")
+        cure = "name a folder with model.py and model.yaml, or an image's file; for one in a registry add --registry"
+        raise Failure(f"{path} is neither a folder nor a file", ExitCode.USAGE, cure=cure)
     file = path / "model.yaml"
     if not file.exists():
         if not (path / "model.py").exists() and recognise(path) is None:

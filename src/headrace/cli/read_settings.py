@@ -17,7 +17,12 @@ from headrace.settings import Settings
 FILE = "headrace.toml"  # in the working folder, when --config and HEADRACE_CONFIG name no other
 DATA = "data"
 ALIASES = {"HEADRACE_ADMIN_KEY_FILE": "accounts.admin_key_file"}
-CLIENT_ONLY = {"HEADRACE_URL", "HEADRACE_API_KEY", "HEADRACE_CONFIG"}  # read by the commands, no settings of the server
+CLIENT_ONLY = {
+    "HEADRACE_URL",
+    "HEADRACE_API_KEY",
+    "HEADRACE_CONFIG",
+    "HEADRACE_REGISTRY_PASSWORD",
+}  # read by the commands, no settings of the server
 NOT_OURS = ("HEADRACE_TEST_", "HEADRACE_FAULTS")  # a test suite's own switches
 
 

@@ -79,6 +79,35 @@ def test_a_folder_on_the_server_is_named_and_not_uploaded(headrace, folder, serv
     assert path not in server.files
 
 
+def test_the_file_of_an_image_is_uploaded_as_it_is(headrace, server, tmp_path):
+    image, text = tmp_path / "praise.tar", tmp_path / "input.txt"
+    image.write_bytes(b"an image")
+    text.write_text("great")
+    ended = headrace("deploy", str(image), "--input", f"input.txt={text}", "-q")
+
+    assert 0 == ended.code, ended.err
+    assert b"an image" == server.files["/api/models/model00001/versions/1.0.0/container-image"]
+    assert ("POST", "/api/models", {"name": "praise", "version": "1.0.0"}) in server.requests
+
+
+def test_an_image_in_a_registry_is_named(headrace, server, tmp_path, monkeypatch):
+    reference = "registry.example:5000/team/praise:1.0"
+    text = tmp_path / "input.txt"
+    text.write_text("great")
+    arguments = ("deploy", reference, "--registry", "--input", f"input.txt={text}", "-q")
+    assert 0 == headrace(*arguments).code
+    path = "/api/models/model00001/versions/1.0.0/container-image"
+    assert ("POST", path, {"registry": {"url": reference}}) in server.requests
+    assert ("POST", "/api/models", {"name": "praise", "version": "1.0.0"}) in server.requests
+
+    refused = headrace(*arguments, "--username", "ann", "--version", "2.0.0")
+    assert (2, True) == (refused.code, "HEADRACE_REGISTRY_PASSWORD" in refused.err)
+    monkeypatch.setenv("HEADRACE_REGISTRY_PASSWORD", "sesame")
+    assert 0 == headrace(*arguments, "--username", "ann", "--version", "2.0.0").code
+    sent = {"registry": {"url": reference, "username": "ann", "password": "sesame"}}
+    assert any(sent == body for _, _, body in server.requests)
+
+
 def test_the_step_that_fails_gets_a_cross_and_the_sentence(headrace, folder, server):
     server.image_fault = "model.yaml: inputs should be a mapping"
     ended = headrace("deploy", str(folder))
