@@ -25,7 +25,17 @@ def pytest_collection_modifyitems(config, items):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):  # noqa: ARG001 - the names that pytest asks for
     report = yield
-    if ALL and report.skipped and not hasattr(report, "wasxfail"):
+    return report if hasattr(report, "wasxfail") else refused(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):  # noqa: ARG001
+    """A module that skips itself as a whole is a skip too."""
+    return refused((yield))
+
+
+def refused(report):
+    if ALL and report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"HEADRACE_TEST_ALL=1: nothing may be skipped, but: {reason}"
