@@ -1,14 +1,29 @@
 """SQL <-> quotas. A count is changed by one conditional statement: two charges at once cannot both take the rest."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, Row, String, Table, and_, case, delete, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Column,
+    String,
+    Table,
+    and_,
+    bindparam,
+    case,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from headrace.domain.clock import Millis
 from headrace.domain.errors import NotFound
 from headrace.domain.quota import Period, QuotaScope, Terms
 from headrace.storage.database import Tx
+from headrace.storage.prepared import Command, Query
 from headrace.storage.schema import metadata
 
 quotas = Table(
@@ -25,6 +40,9 @@ quotas = Table(
     Column("window_start", BigInteger, nullable=False),  # of the window that `used` counts
     Column("since", BigInteger, nullable=False),  # counted from here on: what was charged before was never counted
 )
+
+
+Subject = tuple[QuotaScope, str]  # whom a quota limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +75,24 @@ def load(tx: Tx, identifier: str, *, lock: bool = False) -> Count:
     row = tx.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise NotFound(f"Quota {identifier} not found")
-    return _to_count(row)
+    return _to_count(*row)
 
 
 def every(tx: Tx) -> list[Count]:
     return [
-        _to_count(row) for row in tx.execute(select(quotas).order_by(quotas.c.scope, quotas.c.subject, quotas.c.id))
+        _to_count(*row) for row in tx.execute(select(quotas).order_by(quotas.c.scope, quotas.c.subject, quotas.c.id))
     ]
 
 
-def of_subjects(tx: Tx, subjects: Mapping[QuotaScope, str]) -> list[Count]:
+def of_subjects(tx: Tx, first: Subject, second: Subject) -> list[Count]:
     """Locked, always in the same order: two transactions never wait for each other in a circle."""
-    mine = or_(
-        *(and_(quotas.c.scope == scope.value, quotas.c.subject == subject) for scope, subject in subjects.items())
-    )
-    return [_to_count(row) for row in tx.execute(select(quotas).where(mine).order_by(quotas.c.id).with_for_update())]
+    wanted = {"p_scope": first[0], "p_subject": first[1], "p_scope_2": second[0], "p_subject_2": second[1]}
+    return _OF_SUBJECTS.all(tx, wanted)
 
 
 def open_window(tx: Tx, identifier: str, start: Millis) -> None:
     """Begins to count anew if the window that was counted lies before this one."""
-    tx.execute(
-        update(quotas)
-        .where(quotas.c.id == identifier, quotas.c.window_start < start)
-        .values(used=0, window_start=start)
-    )
+    _OPEN_WINDOW.run(tx, {"p_id": identifier, "p_start": start})
 
 
 def count_from(tx: Tx, identifier: str, since: Millis) -> None:
@@ -89,17 +101,11 @@ def count_from(tx: Tx, identifier: str, since: Millis) -> None:
 
 def take(tx: Tx, identifier: str, inputs: int) -> bool:
     """False when the quota does not have as many left."""
-    changed = tx.execute(
-        update(quotas)
-        .where(quotas.c.id == identifier, quotas.c.used + inputs <= quotas.c.allowed)
-        .values(used=quotas.c.used + inputs)
-    )
-    return changed.rowcount == 1
+    return _TAKE.run(tx, {"p_id": identifier, "p_inputs": inputs}) == 1
 
 
 def give_back(tx: Tx, identifier: str, inputs: int, window_start: Millis) -> None:
-    left = case((quotas.c.used > inputs, quotas.c.used - inputs), else_=0)
-    tx.execute(update(quotas).where(quotas.c.id == identifier, quotas.c.window_start == window_start).values(used=left))
+    _GIVE_BACK.run(tx, {"p_id": identifier, "p_inputs": inputs, "p_start": window_start})
 
 
 def set_limit(tx: Tx, identifier: str, limit: int) -> None:
@@ -125,14 +131,30 @@ def _terms(terms: Terms) -> dict[str, int | str | None]:
     return {"allowed": terms.limit, "period": period, "starts": terms.starts, "ends": terms.ends}
 
 
-def _to_count(row: Row[tuple[object, ...]]) -> Count:
-    period = Period(row.period) if row.period is not None else None
-    return Count(
-        identifier=row.id,
-        scope=QuotaScope(row.scope),
-        subject=row.subject,
-        terms=Terms(row.allowed, period, row.starts, row.ends),
-        used=row.used,
-        window_start=row.window_start,
-        since=row.since,
-    )
+def _to_count(*row: Any) -> Count:
+    """Of all columns, in their order."""
+    identifier, scope, subject, allowed, period, starts, ends, used, window_start, since = row
+    terms = Terms(allowed, Period(period) if period is not None else None, starts, ends)
+    return Count(identifier, QuotaScope(scope), subject, terms, used, window_start, since)
+
+
+# What every submit asks, prepared.
+_id: BindParameter[str] = bindparam("p_id")
+_inputs: BindParameter[int] = bindparam("p_inputs", type_=BigInteger)
+_start: BindParameter[int] = bindparam("p_start", type_=BigInteger)
+_first = and_(quotas.c.scope == bindparam("p_scope"), quotas.c.subject == bindparam("p_subject"))
+_second = and_(quotas.c.scope == bindparam("p_scope_2"), quotas.c.subject == bindparam("p_subject_2"))
+_OF_SUBJECTS = Query(select(quotas).where(or_(_first, _second)).order_by(quotas.c.id).with_for_update(), _to_count)
+_OPEN_WINDOW = Command(
+    update(quotas).where(quotas.c.id == _id, quotas.c.window_start < _start).values(used=0, window_start=_start)
+)
+_TAKE = Command(
+    update(quotas)
+    .where(quotas.c.id == _id, quotas.c.used + _inputs <= quotas.c.allowed)
+    .values(used=quotas.c.used + _inputs)
+)
+_GIVE_BACK = Command(
+    update(quotas)
+    .where(quotas.c.id == _id, quotas.c.window_start == _start)
+    .values(used=case((quotas.c.used > _inputs, quotas.c.used - _inputs), else_=0))
+)

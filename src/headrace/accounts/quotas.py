@@ -3,12 +3,11 @@
 No quota, no limit. Several quotas may limit one owner; each has to have room.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from headrace.accounts import quota_rows
-from headrace.accounts.quota_rows import Count
+from headrace.accounts.quota_rows import Count, Subject
 from headrace.domain.clock import Millis
 from headrace.domain.errors import QuotaExceeded
 from headrace.domain.ids import new_id
@@ -25,15 +24,15 @@ class QuotaOwner:
     project: str | None = None
 
     @property
-    def subjects(self) -> Mapping[QuotaScope, str]:
+    def subjects(self) -> tuple[Subject, Subject]:
         if self.project is None:
-            return {QuotaScope.USER: self.user, QuotaScope.TEAM: self.team}
-        return {QuotaScope.TEAM: self.team, QuotaScope.PROJECT: self.project}
+            return (QuotaScope.USER, self.user), (QuotaScope.TEAM, self.team)
+        return (QuotaScope.TEAM, self.team), (QuotaScope.PROJECT, self.project)
 
 
 def charge(tx: Tx, owner: QuotaOwner, inputs: int, now: Millis) -> None:
     """Counts `inputs` in every quota of the owner. Raises QuotaExceeded: the caller's transaction then undoes all."""
-    for count in quota_rows.of_subjects(tx, owner.subjects):
+    for count in quota_rows.of_subjects(tx, *owner.subjects):
         window = window_at(count.terms, now)
         if window is None:
             continue
@@ -49,7 +48,7 @@ def credit(tx: Tx, owner: QuotaOwner, inputs: int, charged_at: Millis, now: Mill
 
     Never into another window, never below 0, and not into a quota that was made or re-made after the charge.
     """
-    for count in quota_rows.of_subjects(tx, owner.subjects):
+    for count in quota_rows.of_subjects(tx, *owner.subjects):
         window = window_at(count.terms, charged_at)
         if window is None or charged_at < count.since or (window.end is not None and window.end <= now):
             continue

@@ -7,9 +7,6 @@ is decided when it is claimed, not when the job is stored: a wrong guess costs o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from sqlalchemy import Row
 
 from headrace import faults
 from headrace.domain.clock import Millis
@@ -17,7 +14,10 @@ from headrace.domain.ids import VersionKey
 from headrace.domain.job import Job
 from headrace.domain.result import InputResult
 from headrace.jobs import fair, load_rows, rows, statements
+from headrace.jobs.statements import Chunk
 from headrace.storage.database import Tx
+
+NEIGHBOURS = 32  # the most claims in one transaction: others wait for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ class Claimed:
     tries: int
     chunk_first: int
     payload: bytes
+
+    @property
+    def suspect(self) -> bool:
+        """Something broke when it was tried before."""
+        return bool(self.strikes or self.tries)
 
     @property
     def skip(self) -> int:
@@ -93,17 +98,31 @@ def claim(tx: Tx, key: VersionKey, most: Most, by: Claimer, now: Millis) -> Clai
     if picked is None:
         return None
     job = picked.job
-    taken = _came_back(tx, job.number, most, by) or _fresh(tx, job, most, by)
-    after = taken.first + taken.count if taken.fresh else job.next
+    taken = _came_back(tx, job.number, most, by) or _fresh(tx, job.number, picked.next, most, by)
+    after = taken.first + taken.count if taken.fresh else picked.next
     faults.point("claim.tx.leased")
-    tx.execute(
-        statements.TAKE_FROM_JOB, {"p_number": job.number, "p_count": taken.count, "p_next": after, "p_now": now}
-    )
+    statements.TAKE_FROM_JOB.run(tx, {"p_number": job.number, "p_count": taken.count, "p_next": after, "p_now": now})
     fair.take(tx, picked, taken.count)
     return Claimed(
-        taken.lease, by.token, rows.from_row(job), taken.first, taken.count, taken.strikes, taken.tries,
+        taken.lease, by.token, job, taken.first, taken.count, taken.strikes, taken.tries,
         taken.chunk.first, taken.chunk.payload,
     )  # fmt: skip
+
+
+def claim_some(tx: Tx, key: VersionKey, most: Most, together: int, by: Claimer, now: Millis) -> list[Claimed]:
+    """As `claim`, and further ones in the same transaction until they have `together` inputs or more.
+
+    One that takes up a suspect is the last.
+    """
+    found: list[Claimed] = []
+    inputs = size = 0
+    while (one := claim(tx, key, most, by, now)) is not None:
+        found.append(one)
+        inputs, size = inputs + one.count, size + len(one.payload)
+        if inputs >= together or size >= most.bytes or one.suspect or len(found) == NEIGHBOURS:
+            break
+        most = Most(together, most.bytes)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +133,11 @@ class _Run:
     strikes: int
     tries: int
     fresh: bool
-    chunk: "Row[Any, Any, Any, Any]"
+    chunk: Chunk
 
 
 def _came_back(tx: Tx, number: int, most: Most, by: Claimer) -> _Run | None:
-    row = tx.execute(statements.CAME_BACK, {"p_number": number}).one_or_none()
+    row = statements.CAME_BACK.first(tx, {"p_number": number})
     if row is None:
         return None
     suspect = row.strikes or row.tries  # it is tried alone: neighbours do not die with it
@@ -126,25 +145,23 @@ def _came_back(tx: Tx, number: int, most: Most, by: Claimer) -> _Run | None:
     count = min(1 if suspect else row.length, most.inputs, holder.first + holder.length - row.first)
     if count < row.length:
         rest = Back(row.first + count, row.length - count, row.strikes, row.tries)
-        tx.execute(statements.INSERT_LEASE, lease_of(number, rest))
+        statements.INSERT_LEASE.run(tx, lease_of(number, rest))
     mine = {"p_lease": row.id, "p_length": count, "p_token": by.token, "p_server": by.server, "p_until": by.until}
-    tx.execute(statements.TAKE_LEASE, mine)
+    statements.TAKE_LEASE.run(tx, mine)
     return _Run(row.id, row.first, count, row.strikes, row.tries, fresh=False, chunk=holder)
 
 
-def _fresh(tx: Tx, job: "Row[Any, Any, Any, Any]", most: Most, by: Claimer) -> _Run:
-    first: int = job.next
-    row = _chunk_of(tx, job.number, first)
-    average = max(1, row.bytes // row.length)
+def _fresh(tx: Tx, number: int, first: int, most: Most, by: Claimer) -> _Run:
+    row = _chunk_of(tx, number, first)
+    average = max(1, row.size // row.length)
     count = max(1, min(most.inputs, most.bytes // average, row.first + row.length - first))
     mine = {"token": by.token, "server": by.server, "until": by.until}
-    fresh = lease_of(job.number, Back(first, count)) | mine
-    inserted = tx.execute(statements.INSERT_LEASE, fresh).inserted_primary_key
-    return _Run(inserted[0] if inserted else 0, first, count, 0, 0, fresh=True, chunk=row)
+    lease = statements.INSERT_LEASE.number(tx, lease_of(number, Back(first, count)) | mine)
+    return _Run(lease, first, count, 0, 0, fresh=True, chunk=row)
 
 
-def _chunk_of(tx: Tx, number: int, ordinal: int) -> "Row[Any, Any, Any, Any]":
-    return tx.execute(statements.CHUNK_OF, {"p_number": number, "p_ordinal": ordinal}).one()
+def _chunk_of(tx: Tx, number: int, ordinal: int) -> Chunk:
+    return statements.CHUNK_OF.one(tx, {"p_number": number, "p_ordinal": ordinal})
 
 
 def lease_of(number: int, one: Back) -> dict[str, object]:
@@ -167,11 +184,11 @@ def finish(tx: Tx, claimed: Claimed, done: Done, now: Millis) -> Job | None:
     mine = {"p_lease": claimed.lease, "p_token": claimed.token}
     held = mine | {"p_old": done.first}
     if left:
-        changed = tx.execute(statements.SHORTEN_LEASE, held | {"p_first": after, "p_length": left})
+        changed = statements.SHORTEN_LEASE.run(tx, held | {"p_first": after, "p_length": left})
     else:
-        changed = tx.execute(statements.END_LEASE, held)
-    if changed.rowcount == 0:
-        stored_before = tx.scalar(statements.FIRST_OF_LEASE, mine) == after  # a commit that seemed to have failed
+        changed = statements.END_LEASE.run(tx, held)
+    if not changed:
+        stored_before = statements.FIRST_OF_LEASE.first(tx, mine) == after  # a commit that seemed to have failed
         return rows.by_number(tx, number) if stored_before else None
     faults.point("finish.tx.lease.ended")
     if done.results:
@@ -189,8 +206,8 @@ def finish(tx: Tx, claimed: Claimed, done: Done, now: Millis) -> Job | None:
 def _count(tx: Tx, number: int, done: Done, now: Millis) -> None:
     results = done.results
     good = sum(one.ok for one in results)
-    tx.execute(
-        statements.COUNT_RESULTS,
+    statements.COUNT_RESULTS.run(
+        tx,
         {
             "p_number": number,
             "p_good": good,
@@ -204,7 +221,7 @@ def _count(tx: Tx, number: int, done: Done, now: Millis) -> None:
 
 
 def _give_back(tx: Tx, stored: Job, back: Sequence[Back]) -> None:
-    tx.execute(statements.INSERT_LEASE, [lease_of(stored.number, one) for one in back])
+    statements.INSERT_LEASE.rows(tx, [lease_of(stored.number, one) for one in back])
     at_once = sum(one.count for one in back if one.due is None)
     if at_once:
         fair.add(tx, stored, at_once)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from headrace import faults
 from headrace.accounts import quotas
@@ -24,23 +25,23 @@ class Finish:
     def __init__(self, room: Room) -> None:
         self._room = room
 
-    async def __call__(self, claimed: Claimed, done: Done) -> bool:
-        """False when the claim was lost meanwhile: then nothing was stored.
+    async def __call__(self, work: Sequence[tuple[Claimed, Done]]) -> list[bool]:
+        """All in one transaction. False for a claim that was lost meanwhile: of that nothing was stored.
 
         While the disk takes nothing, what a model has answered is kept and offered again: nothing is asked twice.
         """
         while True:
             try:
-                job = await self._room.database.write(lambda tx: store_done(tx, claimed, done, now()))
+                jobs = await self._room.database.write(lambda tx: _store_all(tx, work))
                 break
             except StorageFailed as error:
-                logger.warning("results of job %s wait for the disk: %s", claimed.job.id, error)
+                logger.warning("results of job %s wait for the disk: %s", work[0][0].job.id, error)
                 await asyncio.sleep(TROUBLE)
         faults.point("finish.committed")
-        if job is None:
-            return False
-        self._tell(job, done)
-        return True
+        for job, (_, done) in zip(jobs, work, strict=True):
+            if job is not None:
+                self._tell(job, done)
+        return [job is not None for job in jobs]
 
     def pause(self, tries: int) -> Millis:
         """When an input is to be asked again that has met `tries` faults of ours."""
@@ -58,6 +59,11 @@ class Finish:
             self._room.work.ring_all()
             if any(one.due is not None for one in done.back):
                 self._room.pauses.ring()
+
+
+def _store_all(tx: Tx, work: Sequence[tuple[Claimed, Done]]) -> list[Job | None]:
+    at = now()
+    return [store_done(tx, claimed, done, at) for claimed, done in work]
 
 
 def store_done(tx: Tx, claimed: Claimed, done: Done, at: Millis) -> Job | None:

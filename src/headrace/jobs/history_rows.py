@@ -10,7 +10,7 @@ from headrace.domain.ids import VersionKey
 from headrace.domain.job import LIVE, Job, JobState
 from headrace.domain.result import InputResult
 from headrace.jobs import frames
-from headrace.jobs.rows import from_row
+from headrace.jobs.statements import JOB_COLUMNS, job_of
 from headrace.jobs.tables import blob_use, chunk, job, segment, vote
 from headrace.storage.database import Tx
 
@@ -66,7 +66,7 @@ def find(tx: Tx, query: HistoryQuery) -> list[Job]:
     column = SORTS[query.sort]
     order = (column.desc(), job.c.number.desc()) if query.descending else (column.asc(), job.c.number.asc())
     statement = _filtered(query).order_by(*order).limit(query.per_page).offset((query.page - 1) * query.per_page)
-    return [from_row(row) for row in tx.execute(statement)]
+    return [job_of(*row) for row in tx.execute(statement)]
 
 
 def _filtered(query: HistoryQuery) -> Select[tuple[object, ...]]:
@@ -93,7 +93,7 @@ def _filtered(query: HistoryQuery) -> Select[tuple[object, ...]]:
                 )
             )
         )
-    return select(job).where(and_(*conditions, *_with_status(query.status)))
+    return select(*JOB_COLUMNS).where(and_(*conditions, *_with_status(query.status)))
 
 
 def _with_status(status: str) -> list[ColumnElement[bool]]:

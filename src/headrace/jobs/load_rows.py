@@ -15,16 +15,16 @@ def take(tx: Tx, stored: Job, limits: JobSettings) -> None:
         "p_most_inputs": limits.waiting_inputs or UNLIMITED,
         "p_most_bytes": limits.waiting_bytes or UNLIMITED,
     }
-    if tx.execute(statements.TAKE_LOAD, wanted).rowcount:
+    if statements.TAKE_LOAD.run(tx, wanted):
         return
-    tx.execute(statements.FIRST_LOAD, {"account": stored.account})
-    if not tx.execute(statements.TAKE_LOAD, wanted).rowcount:
+    statements.FIRST_LOAD.run(tx, {"account": stored.account})
+    if not statements.TAKE_LOAD.run(tx, wanted):
         raise TooMuchWaiting(_sentence(tx, stored, limits), retry_after=30)
 
 
 def give_back(tx: Tx, stored: Job) -> None:
     """A job that was in the queue is over."""
-    tx.execute(statements.GIVE_BACK_LOAD, _of(stored))
+    statements.GIVE_BACK_LOAD.run(tx, _of(stored))
 
 
 def _of(stored: Job) -> dict[str, object]:
@@ -32,9 +32,9 @@ def _of(stored: Job) -> dict[str, object]:
 
 
 def _sentence(tx: Tx, stored: Job, limits: JobSettings) -> str:
-    row = tx.execute(statements.LOAD_OF, {"p_account": stored.account}).one()
+    row = statements.LOAD_OF.one(tx, {"p_account": stored.account})
     return (
-        f"the jobs of this account that are not over have {row.inputs} inputs with {row.bytes} bytes, and this one has"
+        f"the jobs of this account that are not over have {row.inputs} inputs with {row.size} bytes, and this one has"
         f" {stored.total} with {stored.input_bytes}: more than {limits.waiting_inputs or 'any number of'} inputs"
         f" (jobs.waiting_inputs) or {limits.waiting_bytes or 'any number of'} bytes (jobs.waiting_bytes)."
         " Nothing was stored: submit it again when some of them are over"

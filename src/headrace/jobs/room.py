@@ -75,7 +75,7 @@ class Room:
     settings: JobSettings = field(default_factory=JobSettings)
     servers: Servers = field(default_factory=OnlyServer)
     space: Space = field(default_factory=AnySpace)
-    work: Bell = field(default_factory=Bell)  # rings when inputs can be claimed
+    work: Bell = field(default_factory=Bell)  # rings when inputs can be claimed, and tells of which version
     deadlines: Bell = field(default_factory=Bell)  # rings when a job with a deadline was stored
     pauses: Bell = field(default_factory=Bell)  # rings when inputs are to wait before they are tried again
     watch: Watch = field(default_factory=Watch)
@@ -87,7 +87,7 @@ class Room:
         if job.state is not JobState.OPEN:
             self.tally.jobs += 1
             self.tally.inputs += job.total
-        self.work.ring_all()
+        self.work.ring_all(str(job.version))
         if deadline:
             self.deadlines.ring_all()
 

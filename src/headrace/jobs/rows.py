@@ -2,16 +2,15 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import BigInteger, Row, cast, delete, func, insert, literal, select, update
+from sqlalchemy import BigInteger, cast, delete, func, insert, literal, select, update
 
 from headrace.domain.clock import HOUR, Millis
-from headrace.domain.ids import VersionKey
-from headrace.domain.job import ENDED, LIVE, Job, JobInput, JobState, check_move
+from headrace.domain.job import ENDED, LIVE, Job, JobState, check_move
 from headrace.domain.result import InputResult
-from headrace.domain.source import SourceKind
 from headrace.jobs import fair, frames, load_rows, statements
+from headrace.jobs.statements import JOB_COLUMNS, job_of
+from headrace.jobs.stock import Chunk, Stock
 from headrace.jobs.tables import blob_use, dead, job, lease
 from headrace.storage.database import Tx
 
@@ -20,27 +19,26 @@ def insert_job(tx: Tx, new: Job, deadline: Millis | None) -> Job:
     """Store the row of a job. `new.number` is ignored; the job comes back with the number that it got."""
     values = {column: getattr(new, column) for column in _PLAIN}
     values |= {"model": new.version.model, "version": new.version.version, "deadline": deadline}
-    number = tx.execute(statements.INSERT_JOB, values).inserted_primary_key
-    return replace(new, number=number[0] if number else 0)
+    values |= _FRESH
+    return replace(new, number=statements.INSERT_JOB.number(tx, values))
 
 
-def store_inputs(tx: Tx, stored: Job, runnable: Sequence[JobInput], refused: Sequence[JobInput]) -> None:
+def store_inputs(tx: Tx, stored: Job, stock: Stock) -> None:
     """The inputs in chunks: first those that can run, then the names of those that were refused."""
     rows, first = [], 0
-    for row, size in frames.chunks(runnable):
-        rows.append(_chunk(stored.number, first, row, size, frames.pack_inputs(row)))
-        first += len(row)
-    for row, _ in frames.chunks(refused):
-        rows.append(_chunk(stored.number, first, row, 0, b""))
-        first += len(row)
+    for chunk in (*stock.chunks, *stock.refused_chunks):
+        rows.append(_chunk(stored.number, first, chunk))
+        first += chunk.length
     if rows:
-        tx.execute(statements.INSERT_CHUNK, rows)
-    use_blobs(tx, stored.number, frames.input_digests(runnable), is_input=True)
+        statements.INSERT_CHUNK.rows(tx, rows)
+    use_blobs(tx, stored.number, stock.digests, is_input=True)
 
 
-def _chunk(number: int, first: int, row: Sequence[JobInput], size: int, payload: bytes) -> dict[str, object]:
-    names = frames.pack_names(row)
-    return {"job": number, "first": first, "length": len(row), "bytes": size, "names": names, "payload": payload}
+def _chunk(number: int, first: int, chunk: Chunk) -> dict[str, object]:
+    return {
+        "job": number, "first": first, "length": chunk.length, "bytes": chunk.size, "names": chunk.names,
+        "payload": chunk.payload,
+    }  # fmt: skip
 
 
 def store_results(
@@ -48,7 +46,7 @@ def store_results(
 ) -> None:
     """`buried`: the places in `results` of those that failed without an answer of the model."""
     body = frames.pack_results(results)
-    tx.execute(statements.INSERT_SEGMENT, {"job": number, "first": first, "length": len(results), "body": body})
+    statements.INSERT_SEGMENT.run(tx, {"job": number, "first": first, "length": len(results), "body": body})
     use_blobs(tx, number, frames.output_digests(results), is_input=False)
     if buried:
         tx.execute(insert(dead), [_dead(number, first + place, results[place]) for place in sorted(buried)])
@@ -78,12 +76,11 @@ def use_blobs(tx: Tx, number: int, digests: Collection[str], *, is_input: bool) 
 
 
 def by_id(tx: Tx, identifier: str) -> Job | None:
-    row = tx.execute(statements.JOB_BY_ID, {"p_id": identifier}).one_or_none()
-    return from_row(row) if row else None
+    return statements.JOB_BY_ID.first(tx, {"p_id": identifier})
 
 
 def by_number(tx: Tx, number: int) -> Job:
-    return from_row(tx.execute(statements.JOB_BY_NUMBER, {"p_number": number}).one())
+    return statements.JOB_BY_NUMBER.one(tx, {"p_number": number})
 
 
 def end_job(tx: Tx, stored: Job, state: JobState, now: Millis) -> Job:
@@ -136,8 +133,8 @@ def count_refused(tx: Tx, stored: Job, refused: int, at: Millis) -> Job:
 
 
 def due(tx: Tx, now: Millis) -> list[Job]:
-    found = tx.execute(select(job).where(job.c.deadline <= now, job.c.state.not_in(ENDED)))
-    return [from_row(row) for row in found]
+    found = tx.execute(select(*JOB_COLUMNS).where(job.c.deadline <= now, job.c.state.not_in(ENDED)))
+    return [job_of(*row) for row in found]
 
 
 def next_deadline(tx: Tx) -> Millis | None:
@@ -157,8 +154,8 @@ def move_deadlines(tx: Tx, at_most: int, step: Millis) -> None:
 
 
 def unfinished(tx: Tx, account: str) -> list[Job]:
-    found = tx.execute(select(job).where(job.c.account == account, job.c.state.in_({*LIVE, JobState.OPEN})))
-    return [from_row(row) for row in found]
+    mine = (job.c.account == account, job.c.state.in_({*LIVE, JobState.OPEN}))
+    return [job_of(*row) for row in tx.execute(select(*JOB_COLUMNS).where(*mine))]
 
 
 _PLAIN = (
@@ -166,9 +163,4 @@ _PLAIN = (
     "canceled", "input_bytes", "created", "updated", "submitted", "started", "ended", "queue_total", "latency_total",
     "hours_delete_input", "priority", "dead",
 )  # fmt: skip
-
-
-def from_row(row: "Row[Any, Any, Any, Any] | Row[tuple[object, ...]]") -> Job:
-    values = {column: getattr(row, column) for column in _PLAIN}
-    values["state"], values["kind"] = JobState(row.state), SourceKind(row.kind)
-    return Job(number=row.number, version=VersionKey(row.model, row.version), **values)
+_FRESH = {"next": 0, "ready": 0, "vtime": 0.0, "drop_inputs_at": None}  # not in the queue yet, and not over

@@ -1,45 +1,31 @@
-"""One claim on one seat: ask, store results as they come, and decide what becomes of the rest when something breaks.
+"""A few claims on one seat: ask, store results as they come, and decide what becomes of the rest when one breaks.
 
-Results are stored every 200 ms while a run is under way, so that progress shows and little is asked twice after a
-crash. A model's error is a result. A replica that dies takes nobody with it: the input that it worked on is tried
-once more, alone, and fails if that replica dies too; its neighbours go back into the queue unharmed. A fault of ours
-(a body that the disk does not give) is met with pauses that grow, and fails only the input that it concerns.
+Results are stored every 200 ms while claims are under way and once at their end, of all of them in one transaction, so
+that progress shows, little is asked twice after a crash, and many small jobs cost few commits.
 """
 
 import asyncio
-import logging
-import time
 from collections.abc import Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from headrace import faults
-from headrace.domain.clock import Millis, now, steady
-from headrace.domain.errors import HeadraceError, LimitReached, NotFound, ReplicaLost, StorageFailed
 from headrace.domain.job import JobInput
-from headrace.domain.question import Answer, Question
-from headrace.domain.result import InputResult
 from headrace.fleet.routing import Seat
 from headrace.inference.pace import Pace
-from headrace.jobs.claim_rows import Back, Claimed, Done
+from headrace.jobs.claim_rows import Claimed, Done
 from headrace.jobs.finish import Finish
+from headrace.jobs.run import Limits, Run
 from headrace.jobs.watch import Watch
-from headrace.storage.disk import is_full
 
-logger = logging.getLogger(__name__)
-
-FLUSH = 0.2  # seconds between two stores of a run's results
-HANDED = 0.1  # seconds of work handed to a replica at once
-FULL: Millis = 3_000  # until an input is tried again whose outputs had no room on the disk
+FLUSH = 0.2  # seconds between two stores of results
 CANCEL_GRACE = 1.5  # seconds that a replica gets to end an input of a cancelled job before it is killed
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    timeout: float  # seconds for one input (timeout.run)
-    strikes: int  # replicas that may die at one input
-    tries: int  # faults of ours that one input may meet
-    batch: int  # the most inputs handed over at once
+class Work:
+    """A claim, and the inputs that it holds."""
+
+    claimed: Claimed
+    inputs: Sequence[JobInput]
 
 
 class Worker:
@@ -48,133 +34,50 @@ class Worker:
     def __init__(self, finish: Finish, watch: Watch, pace: Pace) -> None:
         self._finish, self._watch, self._pace = finish, watch, pace
 
-    async def work(self, seat: Seat, claimed: Claimed, inputs: Sequence[JobInput], limits: Limits) -> None:
-        """Raises nothing that the claim caused; whoever loses the claim stops and drops what it has."""
-        run = _Run(seat, claimed, inputs, limits, self._finish, self._pace)
+    async def work(self, seat: Seat, claims: Sequence[Work], limits: Limits) -> None:
+        """One claim after the other. Raises nothing that they caused; of a claim that is lost, the rest is dropped."""
+        batch = _Batch(self._finish)
+        async with asyncio.TaskGroup() as group:
+            flushing = group.create_task(batch.store_often())
+            for one in claims:
+                run = Run(seat, one.claimed, one.inputs, limits, self._pace, self._finish.pause)
+                batch.runs.append(run)
+                await self._run(run)
+            await batch.store()
+            flushing.cancel()
+
+    async def _run(self, run: Run) -> None:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(None) as patience:
                 stop = lambda: patience.reschedule(loop.time() + CANCEL_GRACE)  # noqa: E731 - closes over patience
-                with self._watch.listening(claimed.job.id, stop):
-                    async with asyncio.TaskGroup() as group:
-                        flushing = group.create_task(run.flush_often())
-                        await run.all()
-                        flushing.cancel()
+                with self._watch.listening(run.claimed.job.id, stop):
+                    await run.all()
         except (
             TimeoutError
         ):  # the job was cancelled and its input did not end: leaving the seat early kills the replica
-            return
+            run.lost = True
 
 
-class _Run:
-    def __init__(
-        self, seat: Seat, claimed: Claimed, inputs: Sequence[JobInput], limits: Limits, finish: Finish, pace: Pace
-    ) -> None:
-        self._seat, self._claimed, self._inputs, self._limits = seat, claimed, inputs, limits
-        self._finish, self._pace = finish, pace
-        self._taken = 0  # inputs of this claim that were answered
-        self._handed = 0  # inputs that were handed to the replica, answered or not
-        self._ready: list[InputResult] = []  # answered, not yet stored
-        self._dead: list[int] = []  # of these, by their places among the inputs: without an answer of the model
+class _Batch:
+    """Claims that are stored together."""
+
+    def __init__(self, finish: Finish) -> None:
+        self.runs: list[Run] = []
+        self._finish = finish
         self._storing = asyncio.Lock()
-        self._held = True
 
-    async def all(self) -> None:
-        """Raises nothing: what breaks is told to the queue."""
-        while self._held and self._taken < len(self._inputs):
-            size = min(self._limits.batch, self._pace.inputs(HANDED, len(self._inputs)))
-            try:
-                await self._seat.let_pass()  # single requests do not wait for the end of a claim
-                await self._hand_over(self._inputs[self._taken : self._taken + size])
-            except (LimitReached, ReplicaLost) as error:
-                await self._broken(error)
-                return
-            except Exception as error:  # noqa: BLE001 - whatever it is, the inputs go back and are not lost
-                await self._faulty(error)
-                return
-        await self._flush()
-
-    async def flush_often(self) -> None:
+    async def store_often(self) -> None:
         while True:
             await asyncio.sleep(FLUSH)
-            if self._ready:
-                await self._flush()
+            await self.store()
 
-    async def _hand_over(self, batch: Sequence[JobInput]) -> None:
-        begun = time.perf_counter()
-        self._handed = self._taken + len(batch)
-        faults.point("worker.sending")
-        questions = [Question(one.bodies, explain=self._claimed.job.explain) for one in batch]
-        async with aclosing(self._seat.run(questions, self._limits.timeout)) as answers:
-            async for answer in answers:
-                faults.point("worker.answered")
-                self._take(answer)
-        faults.point("worker.batch.answered")
-        self._pace.measured(len(batch), time.perf_counter() - begun)
-
-    def _take(self, answer: Answer) -> None:
-        name, engine = self._inputs[self._taken].name, self._seat.engine
-        queued = max(0, answer.started - self._claimed.job.submitted)
-        self._ready.append(
-            InputResult(
-                name, engine, queued, answer.started, answer.ended, answer.latency, answer.outputs, answer.error
-            )
-        )
-        self._taken += 1
-
-    async def _flush(self, back: Sequence[Back] = ()) -> None:
+    async def store(self) -> None:
         """Stores are in the order of the inputs: one at a time."""
         async with self._storing:
-            if not self._held or not (self._ready or back):
+            found = [(run, done) for run in self.runs if (done := run.taken_off()) is not None]
+            if not found:
                 return
-            results, self._ready = self._ready, []
-            dead, self._dead = self._dead, []
-            first = self._taken - len(results)
-            done = Done(self._claimed.first + first, results, back, frozenset(place - first for place in dead))
-            self._held = await self._finish(self._claimed, done)
-
-    async def _broken(self, error: LimitReached | ReplicaLost) -> None:
-        """The replica is gone at the first input without an answer, or at one of the batch that begins there.
-
-        One input alone over a limit, or at which too many replicas died, fails. Other suspects are tried alone.
-        """
-        faults.point("worker.broken")
-        suspects = 0 if error.suspect is None else min(len(self._inputs) - self._taken, error.together)
-        strikes = self._claimed.strikes + 1
-        if suspects == 1 and (isinstance(error, LimitReached) or strikes >= self._limits.strikes):
-            self._bury(error.message)
-            suspects = 0
-        await self._return(suspects, Back(0, 0, strikes, self._claimed.tries))
-
-    async def _faulty(self, error: Exception) -> None:
-        """A fault of ours, at one of the inputs that were handed over: they are tried again, alone and later."""
-        full = isinstance(error, StorageFailed) and is_full(error)  # of an output: it passes, so it does not count
-        tries = self._claimed.tries + (not full)
-        suspects = max(0, self._handed - self._taken)
-        message = error.message if isinstance(error, HeadraceError) else "something went wrong in the server"
-        logger.warning("job %s: %s", self._claimed.job.id, message, exc_info=not isinstance(error, HeadraceError))
-        if suspects == 1 and (isinstance(error, NotFound) or tries >= self._limits.tries):
-            self._bury(message)
-            suspects = 0
-        pause = steady() + FULL if full else self._finish.pause(tries)
-        await self._return(suspects, Back(0, 0, self._claimed.strikes, tries, pause))
-
-    def _bury(self, message: str) -> None:
-        """The next input fails without an answer of the model."""
-        self._ready.append(failed(self._inputs[self._taken].name, self._seat.engine, self._claimed, message))
-        self._dead.append(self._taken)
-        self._taken += 1
-
-    async def _return(self, suspects: int, how: Back) -> None:
-        """So many go back as `how` says; those behind them were not concerned."""
-        first, left = self._claimed.first + self._taken, len(self._inputs) - self._taken
-        back = [replace(how, first=first, count=suspects)] if suspects else []
-        if left > suspects:
-            rest = Back(first + suspects, left - suspects, self._claimed.strikes, self._claimed.tries)
-            back.append(rest)
-        await self._flush(back)
-
-
-def failed(name: str, engine: str, claimed: Claimed, reason: str) -> InputResult:
-    at: Millis = now()
-    return InputResult(name, engine, max(0, at - claimed.job.submitted), at, at, 0.0, error=reason)
+            pairs: list[tuple[Claimed, Done]] = [(run.claimed, done) for run, done in found]
+            for (run, _), held in zip(found, await self._finish(pairs), strict=True):
+                run.lost = run.lost or not held

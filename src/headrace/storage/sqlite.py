@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, StaticPool
 
@@ -21,12 +21,14 @@ from headrace import faults
 from headrace.storage.database import Tx
 from headrace.storage.events import Events
 from headrace.storage.mending import Writer, storage_failed
+from headrace.storage.prepared import Command
 from headrace.storage.tasks import Task, deliver
 
 T = TypeVar("T")
 
 GROUP = 256  # the most transactions in one commit
 CACHE_KIB = 16 * 1024  # per connection
+_BEGIN, _BEGIN_WRITING = Command(text("begin")), Command(text("begin immediate"))
 
 
 class Sqlite:
@@ -129,6 +131,6 @@ def _engine(path: str, *, memory: bool) -> Engine:
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
         write = connection.get_execution_options().get("headrace_write", True)
-        connection.exec_driver_sql("begin immediate" if write else "begin")
+        (_BEGIN_WRITING if write else _BEGIN).run(connection, {})
 
     return engine

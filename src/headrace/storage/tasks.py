@@ -5,9 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from headrace.storage.database import Tx
+from headrace.storage.prepared import Command
+
+# Always of the same name: each new one would be another text for the driver to parse and to keep.
+_SAVE = Command(text("savepoint of_one"))
+_KEEP = Command(text("release savepoint of_one"))
+_UNDO = Command(text("rollback to savepoint of_one"))
 
 
 @dataclass(slots=True)
@@ -22,16 +28,17 @@ class Task:
 def run_task(connection: Connection, task: Task, *, alone: bool, ends_all: Callable[[Exception], bool]) -> None:
     """Errors of the function are kept for its caller; those that end the whole transaction are raised."""
     task.value = task.error = None
-    savepoint = None if alone else connection.begin_nested()
+    if not alone:
+        _SAVE.run(connection, {})
     try:
         task.value = task.transaction(connection)
-        if savepoint is not None:
-            savepoint.commit()
+        if not alone:
+            _KEEP.run(connection, {})
     except Exception as error:  # handed to the caller who asked
         if ends_all(error):
             raise
-        if savepoint is not None:
-            savepoint.rollback()
+        if not alone:
+            _UNDO.run(connection, {})
         task.error = error
 
 

@@ -9,6 +9,7 @@ from headrace.domain.result import InputResult
 from headrace.domain.source import SourceKind
 from headrace.jobs import claim_rows, fair, rows
 from headrace.jobs.claim_rows import Claimer, Most
+from headrace.jobs.stock import stock_of
 from headrace.jobs.submit import enqueue
 from headrace.settings import JobSettings
 
@@ -31,12 +32,17 @@ def new_job(user="ann", **changes):
 def store(tx, inputs, user="ann", settings=None, **changes):
     """As a submission does it, with its quota and its place in the queue."""
     stored = rows.insert_job(tx, new_job(user, total=len(inputs), **changes), None)
-    enqueue(tx, stored, inputs, 1, settings or JobSettings())
+    enqueue(tx, stored, stock_of(inputs), 1, settings or JobSettings())
     return rows.by_number(tx, stored.number)
 
 
 def claim(tx, most, *, server="one", most_bytes=BYTES, until=60_000, now=1):
     return claim_rows.claim(tx, KEY, Most(most, most_bytes), Claimer(server, next(tokens), until), now)
+
+
+def claim_some(tx, most, together, *, server="one", most_bytes=BYTES):
+    claimer = Claimer(server, next(tokens), 60_000)
+    return claim_rows.claim_some(tx, KEY, Most(most, most_bytes), together, claimer, 1)
 
 
 def waiting(tx):

@@ -2,19 +2,28 @@
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from rooms.jobs.house import ANN, allow, job_house, principal, used
+from sqlalchemy import event
 
+from headrace.domain.account import Role
 from headrace.domain.body import INLINE, whole
 from headrace.domain.clock import now
 from headrace.domain.errors import Conflict, Invalid, LimitReached, NotFound, QuotaExceeded, ReplicaLost, TooLarge
 from headrace.domain.job import JobInput, JobState, NewJob
+from headrace.domain.model import Scope, Visibility
 from headrace.domain.source import SourceKind
 from headrace.domain.version import VersionStatus
-from headrace.jobs import claim_rows
+from headrace.inference.pace import Pace
+from headrace.jobs import claim_rows, fair, frames
 from headrace.jobs.claim_rows import Claimer, Done, Most
+from headrace.jobs.finish import Finish
 from headrace.jobs.history_rows import HistoryQuery
+from headrace.jobs.run import Limits
+from headrace.jobs.stock import CHUNK_INPUTS
+from headrace.jobs.worker import Work, Worker
 from headrace.settings import JobSettings
 
 
@@ -59,6 +68,29 @@ async def test_many_inputs_over_several_chunks_and_replicas_come_back_once_each(
     assert (3_500, 0) == (ended.completed, ended.failed)
     assert inputs == {name: one.outputs["results.json"].body for name, one in results.items()}
     assert b"3210" == (await house.history.result(job, "i3210")).outputs["results.json"].body
+
+
+async def test_others_are_answered_while_a_large_job_goes_in(house):
+    taken, total = 0, 20_000
+
+    class Inputs(list):
+        def __iter__(self):
+            nonlocal taken
+            for one in super().__iter__():
+                taken += 1
+                yield one
+
+    some = [JobInput(f"i{n}", {"input.txt": b"x"} if n % 3 else {}) for n in range(total)]  # a third is refused
+    submitting = asyncio.ensure_future(house.submit.submit(ANN, NewJob(house.key, SourceKind.TEXT, Inputs(some))))
+    seen = [0]
+    while not submitting.done():  # each turn somebody else may be answered
+        await asyncio.sleep(0)
+        seen.append(taken)
+    assert total == taken
+    assert max(after - before for before, after in pairwise(seen)) <= 2 * CHUNK_INPUTS
+    job = await submitting
+    assert (total, len(range(0, total, 3))) == (job.total, job.failed)
+    assert {one.name for one in some} == set(await house.history.names(job, total))
 
 
 async def test_an_error_of_the_model_is_a_result(house):
@@ -276,6 +308,17 @@ async def test_an_inactive_or_unknown_version_is_told(house):
         await house.submit.submit(ANN, text_job(house, {"a": b""}))
 
 
+async def test_a_model_that_the_caller_may_not_see_takes_no_job_from_the_next_one_on(house):
+    bob = principal("bob", Role.DATA_SCIENTIST)
+    for scope in (Scope.ALL, Scope.PRIVATE, Scope.ACCOUNT):
+        await house.models.change(house.key.model, lambda one: replace(one, visibility=Visibility(scope)), now())  # noqa: B023
+        if scope is Scope.PRIVATE:
+            with pytest.raises(NotFound, match="not found"):
+                await house.submit.submit(bob, text_job(house, {"a": b"x"}))
+        else:
+            await house.submit.submit(bob, text_job(house, {"a": b"x"}))
+
+
 async def test_others_do_not_see_a_job(house):
     bob = principal("bob")
     job = await house.submit.submit(ANN, text_job(house, {"a": b"x"}))
@@ -299,3 +342,89 @@ async def test_a_restart_takes_up_what_was_under_way(tmp_path):
         assert 30 == (await house.over(job, ANN)).completed
         assert (await house.room.database.write(lambda tx: claim_rows.finish(tx, held, Done(0), now()))) is None
         running.cancel()
+
+
+async def claimed_together(house, *bodies):
+    """Jobs of one input each, and the claims of all of them in one transaction."""
+    jobs = [await house.submit.submit(ANN, text_job(house, {"a": body})) for body in bodies]
+    with house.room.claimer() as claimer:
+        at, most = now(), Most(1, 1 << 20)
+        claims = await house.room.database.write(
+            lambda tx: claim_rows.claim_some(tx, house.key, most, len(jobs), claimer, at)
+        )
+    assert [job.id for job in jobs] == [one.job.id for one in claims]
+    return jobs, [Work(one, frames.unpack_inputs(one.payload)) for one in claims]
+
+
+async def worked_off(house, claims):
+    worker = Worker(Finish(house.room), house.room.watch, Pace())
+    async with house.routing.seat(house.key, 5) as seat:
+        await worker.work(seat, claims, Limits(5, strikes=2, tries=2, batch=10))
+
+
+async def counts(house, jobs):
+    found = [await house.history.job(ANN, job.id) for job in jobs]
+    return [(job.state, job.completed) for job in found]
+
+
+@pytest.fixture
+async def still(tmp_path):
+    """Without its loops: a test does their work."""
+    async with job_house(tmp_path, loops=False) as house:
+        yield house
+
+
+async def test_small_jobs_that_were_claimed_together_are_stored_by_one_commit(still):
+    still.replica(echo)
+    jobs, claims = await claimed_together(still, b"1", b"2", b"3")
+    commits = []
+    event.listen(still.room.database.engine, "commit", lambda _connection: commits.append(1))
+    await worked_off(still, claims)
+
+    assert 1 == len(commits)
+    assert [(JobState.COMPLETED, 1)] * 3 == await counts(still, jobs)
+
+
+async def test_a_replica_that_dies_leaves_the_other_claims_of_its_worker_unharmed(still):
+    died = []
+
+    async def dies_once(bodies):
+        if bodies["input.txt"] == b"poison" and not died:
+            died.append(1)
+            raise ReplicaLost("the process was killed by signal 9")
+        return b"1"
+
+    still.replica(dies_once, "one")
+    jobs, claims = await claimed_together(still, b"1", b"poison", b"3")
+    await worked_off(still, claims)
+    done, waits = (JobState.COMPLETED, 1), (JobState.IN_PROGRESS, 0)
+    assert [done, waits, waits] == await counts(still, jobs)
+
+    still.replica(dies_once, "two")
+    with still.room.claimer() as claimer:
+        again = await still.room.database.write(
+            lambda tx: [claim_rows.claim(tx, still.key, Most(1, 1 << 20), claimer, now()) for _ in range(2)]
+        )
+    assert {jobs[1].id: 1, jobs[2].id: 0} == {one.job.id: one.strikes for one in again}
+    await worked_off(still, [Work(one, frames.unpack_inputs(one.payload)) for one in again])
+    assert [done] * 3 == await counts(still, jobs)
+
+
+async def test_a_cancelled_job_that_does_not_end_lets_the_others_of_its_worker_go_back(still):
+    started = asyncio.Event()
+
+    async def stuck(bodies):
+        if bodies["input.txt"] == b"stuck":
+            started.set()
+            await asyncio.Event().wait()
+        return b"1"
+
+    still.replica(stuck)
+    jobs, claims = await claimed_together(still, b"1", b"stuck", b"3")
+    working = asyncio.ensure_future(worked_off(still, claims))
+    await started.wait()
+    await still.cancel.cancel(ANN, jobs[1].id)
+    await working
+    expected = [(JobState.COMPLETED, 1), (JobState.CANCELED, 0), (JobState.IN_PROGRESS, 0)]
+    assert expected == await counts(still, jobs)
+    assert {still.key: 1} == await still.room.database.read(fair.waiting)

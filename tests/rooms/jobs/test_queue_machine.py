@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from rooms.jobs.stored_jobs import KEY, claim, named, result, store, waiting
+from rooms.jobs.stored_jobs import KEY, claim_some, named, result, store, waiting
 from sqlalchemy import func, select
 
 from headrace.accounts import quotas
@@ -91,16 +91,21 @@ class Queue(RuleBasedStateMachine):
         assert fits
         self.jobs[stored.number] = Model(user, [one.name for one in inputs], waiting=set(range(len(inputs))))
 
-    @rule(most=st.integers(1, 5), server=st.sampled_from(["one", "two"]))
-    def claim(self, most, server):
-        claimed = claim(self.tx, most, server=server)
-        assert (claimed is None) == (not any(one.waiting for one in self.jobs.values()))
-        if claimed is None:
-            return
+    @rule(most=st.integers(1, 5), together=st.integers(0, 9), server=st.sampled_from(["one", "two"]))
+    def claim(self, most, together, server):
+        """Several at once while they are small; all of them have one token."""
+        found = claim_some(self.tx, most, together, server=server)
+        assert (not found) == (not any(one.waiting for one in self.jobs.values()))
+        for index, claimed in enumerate(found):
+            assert sum(one.count for one in found[:index]) < max(1, together)
+            self._claimed(claimed, most if index == 0 else together, server)
+        assert not any(one.suspect for one in found[:-1])
+
+    def _claimed(self, claimed, most, server):
         model = self.jobs[claimed.job.number]
         taken = set(range(claimed.first, claimed.first + claimed.count))
         assert taken <= model.waiting
-        assert 1 <= len(taken) <= (1 if claimed.strikes or claimed.tries else most)
+        assert 1 <= len(taken) <= (1 if claimed.suspect else most)
         opened = frames.unpack_inputs(claimed.payload)
         names = [one.name for one in opened[claimed.skip : claimed.skip + claimed.count]]
         assert names == [model.names[one] for one in sorted(taken)]
@@ -182,7 +187,7 @@ class Queue(RuleBasedStateMachine):
         lease_rows.take_back(self.tx, lost)
         lease_rows.take_back(self.tx, lost)  # two servers may see the same: the second finds nothing
         for one in self.claims:
-            if one.valid and one.claimed.token in {gone.token for gone in lost}:
+            if one.valid and (one.claimed.lease, one.claimed.token) in {(gone.number, gone.token) for gone in lost}:
                 self._give_back(one)
 
     @rule(now=st.sampled_from([PAUSE - 1, PAUSE, -1_000]))
