@@ -27,7 +27,8 @@ def main(revision: str, message: str) -> None:
     if isinstance(written, Script):
         path = Path(written.path)
         path.write_text(COLLATED.sub("", path.read_text()))
-    print(f"wrote revision {revision} with the tables of {assemble.__name__}; set HEAD in migrations/__init__.py")
+    print(f"wrote revision {revision} with the tables of {assemble.__name__}; set HEAD in migrations/__init__.py,")
+    print("and when the revision is as it should be, run tools/make_newest_schema.py")
 
 
 if __name__ == "__main__":

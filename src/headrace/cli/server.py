@@ -1,5 +1,6 @@
 """`headrace serve`: reads the settings and hands over to the server, which is loaded only here."""
 
+import gc
 import importlib
 import os
 from pathlib import Path
@@ -39,6 +40,7 @@ def serve(
         read = read_settings.read(flags, os.environ, config, default_data())
     except Failure as failure:
         _end(failure.message, failure.code)
+    gc.disable()  # until the server has settled: what is loaded stays, and looking for garbage in it takes a tenth
     # loaded here and by name, so that all other commands start without the server's modules
     run = importlib.import_module("headrace.serve").run
     try:

@@ -5,14 +5,9 @@ JSON (application/json or a type ending in +json). It is applied to bodies of at
 on undecoded, and the model sees for itself. A schema may not refer to other documents.
 """
 
+import importlib
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
-
-import jsonschema
-import msgspec
-import referencing
-import referencing.exceptions
 
 from headrace.domain.body import Body, size_of
 from headrace.domain.errors import Invalid
@@ -20,6 +15,7 @@ from headrace.domain.version import InputSpec, Version
 
 SAID = 5  # names listed in a sentence before it says "and others"
 SCHEMA_LIMIT = 64 * 1024  # characters
+_JSON_SCHEMA = "headrace.inference.json_schema"
 
 _UNSPECIFIC = frozenset({"", "application/octet-stream", "text/plain"})  # what clients say when they do not know
 
@@ -51,16 +47,12 @@ def check_schema(text: str) -> None:
         return
     if len(text) > SCHEMA_LIMIT:
         raise Invalid(f"inputValidationSchema has {len(text)} characters, and {SCHEMA_LIMIT} are allowed")
-    try:
-        _validator(text)
-    except msgspec.DecodeError as error:
-        raise Invalid(f"inputValidationSchema is not JSON: {error}") from None
-    except jsonschema.SchemaError as error:
-        where = "/".join(str(part) for part in error.absolute_path)
-        raise Invalid(f"inputValidationSchema is not a JSON schema: at /{where}: {error.message[:300]}") from None
+    importlib.import_module(_JSON_SCHEMA).check(text)
 
 
 def _wrong_names(specs: Mapping[str, InputSpec], bodies: Mapping[str, Body]) -> str | None:
+    if bodies.keys() == specs.keys():
+        return None
     takes = f"this model takes {_names(specs)}"
     if missing := [name for name in specs if name not in bodies]:
         return f"expected input file does not exist: {_names(missing)} ({takes})"
@@ -77,7 +69,8 @@ def _wrong_body(spec: InputSpec, body: Body, media_type: str, schema: str) -> st
     if not _accepts(accepted, media_type):
         return f"{spec.name} is {media_type[:100]}, and the model takes {', '.join(accepted[:SAID])}"
     if schema.strip() and isinstance(body, bytes) and any(_is_json(kind) for kind in accepted):
-        return _against_schema(spec.name, body, schema)
+        refused: str | None = importlib.import_module(_JSON_SCHEMA).refusal(spec.name, body, schema)
+        return refused
     return None
 
 
@@ -92,30 +85,6 @@ def _accepts(accepted: list[str], media_type: str) -> bool:
 def _is_json(kind: str) -> bool:
     kind = kind.partition(";")[0]
     return kind == "application/json" or kind.endswith("+json")
-
-
-def _against_schema(name: str, body: bytes, schema: str) -> str | None:
-    try:
-        value = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
-        return f"{name} is not JSON: {error}"
-    try:
-        wrong = next(_validator(schema).iter_errors(value), None)
-    except (msgspec.DecodeError, jsonschema.SchemaError, referencing.exceptions.Unresolvable, RecursionError):
-        return None  # a schema that cannot be applied is its author's mistake, not this caller's
-    if wrong is None:
-        return None
-    where = "/".join(str(part) for part in wrong.absolute_path)
-    return f"{name} does not match the model's schema: at /{where}: {wrong.message[:300]}"
-
-
-@lru_cache(maxsize=64)
-def _validator(schema: str) -> Any:
-    """An empty registry, so that nothing is ever fetched for a `$ref`."""
-    parsed = msgspec.json.decode(schema.encode())
-    kind = jsonschema.validators.validator_for(parsed, default=jsonschema.Draft202012Validator)
-    kind.check_schema(parsed)
-    return kind(parsed, registry=referencing.Registry())
 
 
 def _names(names: Any) -> str:

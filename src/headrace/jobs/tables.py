@@ -25,7 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from headrace.storage.schema import metadata
+from headrace.storage.schema import metadata, partial_index
 
 BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER keys
 
@@ -65,19 +65,13 @@ job = Table(
     Column("priority", Integer, nullable=False, default=10),  # a weight among the jobs of one user
     Column("dead", BigInteger, nullable=False, default=0),  # of `failed`: rows in `dead` that were not tried again
 )
-Index("ix_job_ready", job.c.model, job.c.version, job.c.team, job.c.user, job.c.vtime, job.c.number,
-      sqlite_where=job.c.ready > 0, postgresql_where=job.c.ready > 0)  # fmt: skip
-Index("ix_job_account_created", job.c.account, job.c.created)
-Index("ix_job_dead", job.c.account, job.c.number, sqlite_where=job.c.dead > 0,
-      postgresql_where=job.c.dead > 0)  # fmt: skip
-Index("ix_job_deadline", job.c.deadline, sqlite_where=job.c.deadline.is_not(None),
-      postgresql_where=job.c.deadline.is_not(None))  # fmt: skip
-Index(
-    "ix_job_drop_inputs_at",
-    job.c.drop_inputs_at,
-    sqlite_where=job.c.drop_inputs_at.is_not(None),
-    postgresql_where=job.c.drop_inputs_at.is_not(None),
+partial_index(
+    "ix_job_ready", job.c.model, job.c.version, job.c.team, job.c.user, job.c.vtime, job.c.number, where=job.c.ready > 0
 )
+Index("ix_job_account_created", job.c.account, job.c.created)
+partial_index("ix_job_dead", job.c.account, job.c.number, where=job.c.dead > 0)
+partial_index("ix_job_deadline", job.c.deadline, where=job.c.deadline.is_not(None))
+partial_index("ix_job_drop_inputs_at", job.c.drop_inputs_at, where=job.c.drop_inputs_at.is_not(None))
 
 chunk = Table(
     "chunk",
@@ -104,10 +98,8 @@ lease = Table(
     Column("tries", Integer, nullable=False, default=0),  # faults of ours that it met
     Column("due", BigInteger),  # after a fault of ours: when it goes back into the queue
 )
-Index("ix_lease_server", lease.c.server, sqlite_where=lease.c.server.is_not(None),
-      postgresql_where=lease.c.server.is_not(None))  # fmt: skip
-Index("ix_lease_due", lease.c.due, sqlite_where=lease.c.due.is_not(None),
-      postgresql_where=lease.c.due.is_not(None))  # fmt: skip
+partial_index("ix_lease_server", lease.c.server, where=lease.c.server.is_not(None))
+partial_index("ix_lease_due", lease.c.due, where=lease.c.due.is_not(None))
 
 segment = Table(
     "segment",
@@ -142,8 +134,7 @@ flow = Table(
     Column("clock", Float, nullable=False),  # the virtual time of the child that was served last
     Column("weight", Float, nullable=False),
 )
-Index("ix_flow_ready", flow.c.model, flow.c.version, flow.c.parent, flow.c.vtime, sqlite_where=flow.c.ready > 0,
-      postgresql_where=flow.c.ready > 0)  # fmt: skip
+partial_index("ix_flow_ready", flow.c.model, flow.c.version, flow.c.parent, flow.c.vtime, where=flow.c.ready > 0)
 
 share = Table(
     "share",
@@ -170,6 +161,17 @@ upload = Table(
     Column("model_key", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     UniqueConstraint("job", "input_name", "model_key"),
+    sqlite_autoincrement=True,  # a number is the name of a file too: it is never given twice
+)
+
+upload_piece = Table(
+    "upload_piece",
+    metadata,
+    Column("upload", BIG, ForeignKey("upload.number", ondelete="CASCADE"), primary_key=True),
+    Column("first", BigInteger, primary_key=True),  # the place of its first byte in the file
+    Column("size", BigInteger, nullable=False),
+    Column("digest", String(64)),  # of a large one
+    Column("body", LargeBinary),  # a small one
 )
 
 blob_use = Table(

@@ -1,10 +1,13 @@
 """The one MetaData that every room's rows.py hangs its tables on; migrations/ brings a database to it."""
 
 from contextlib import suppress
+from typing import Any
 
-from sqlalchemy import MetaData, String, Table, event
+from sqlalchemy import ColumnElement, Index, MetaData, String, Table, event
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.schema import SchemaItem
+
+_WHERE = "where"
 
 metadata = MetaData(
     naming_convention={
@@ -14,6 +17,20 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def partial_index(name: str, *columns: ColumnElement[Any], where: ColumnElement[bool]) -> Index:
+    """Of the rows for which `where` holds."""
+    return Index(name, *columns, info={_WHERE: where})
+
+
+@event.listens_for(metadata, "before_create")
+def tell_conditions(told: MetaData, *_connection: object, **_more: object) -> None:
+    """Only now: to name an option of a dialect is to load that dialect, and PostgreSQL's is a tenth of a start."""
+    for table in told.tables.values():
+        for index in table.indexes:
+            if _WHERE in index.info:
+                index.dialect_kwargs.update(sqlite_where=index.info[_WHERE], postgresql_where=index.info[_WHERE])
 
 
 @event.listens_for(Table, "after_parent_attach")

@@ -13,6 +13,11 @@ def revision_of(connection: Connection) -> str | None:
     return revision
 
 
+def is_new(connection: Connection) -> bool:
+    """There is not a single table."""
+    return not inspect(connection).get_table_names()
+
+
 def check_revision(revision: str | None) -> None:
     """Raises StorageFailed when a newer Headrace has been here."""
     if revision is not None and revision > HEAD:

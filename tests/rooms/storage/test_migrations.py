@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from headrace import assemble
 from headrace.domain.errors import StorageFailed, Unsupported
 from headrace.settings import StorageSettings
-from headrace.storage.migrate import configuration
+from headrace.storage.migrate import configuration, upgrade
 from headrace.storage.migrations import HEAD
 from headrace.storage.opening import open_database
 from headrace.storage.schema import metadata
@@ -27,6 +27,23 @@ def test_the_revisions_make_the_tables_that_the_rooms_describe(tmp_path):
 
     with sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'headrace.db'}").connect() as connection:
         assert [] == compare_metadata(MigrationContext.configure(connection), metadata)
+
+
+def test_a_new_file_has_the_schema_that_the_revisions_make(tmp_path):
+    open_database(StorageSettings(), tmp_path).close()
+
+    def made(connection):
+        rows = connection.execute(sqlalchemy.text("select type, name, sql from sqlite_master order by name"))
+        return [(row.type, row.name, (row.sql or "").split()) for row in rows]
+
+    with sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'headrace.db'}").connect() as connection:
+        new = made(connection)
+        version = connection.scalar(sqlalchemy.text("select version_num from alembic_version"))
+    with sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'other.db'}").begin() as connection:
+        upgrade(connection)
+        step_by_step = made(connection)
+    assert step_by_step == new, "a revision was changed: run tools/make_newest_schema.py"
+    assert HEAD == version
 
 
 def test_opening_twice_changes_nothing(tmp_path):

@@ -2,8 +2,9 @@
 
 from alembic import context
 
-from headrace.storage.schema import metadata
+from headrace.storage.schema import metadata, tell_conditions
 
+tell_conditions(metadata)
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,

@@ -18,12 +18,15 @@ def upgrade() -> None:
     _lease_indexes()
     _segment()
     _upload()
+    _upload_piece()
     _vote()
 
 
 def downgrade() -> None:
     """Their indexes go with them."""
-    for table in ("vote", "upload", "segment", "lease", "dead", "chunk", "blob_use", "share", "load", "job", "flow"):
+    for table in ("vote", "upload_piece", "upload", "segment", "lease", "dead", "chunk"):
+        op.drop_table(table)
+    for table in ("blob_use", "share", "load", "job", "flow"):
         op.drop_table(table)
 
 
@@ -246,6 +249,20 @@ def _upload() -> None:
         sa.ForeignKeyConstraint(["job"], ["job.number"], name=op.f("fk_upload_job"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_upload")),
         sa.UniqueConstraint("job", "input_name", "model_key", name=op.f("uq_upload_job_input_name_model_key")),
+        sqlite_autoincrement=True,
+    )
+
+
+def _upload_piece() -> None:
+    op.create_table(
+        "upload_piece",
+        sa.Column("upload", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.ForeignKeyConstraint(["upload"], ["upload.number"], name=op.f("fk_upload_piece_upload"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("upload", "first", name=op.f("pk_upload_piece")),
     )
 
 
