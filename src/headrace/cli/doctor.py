@@ -21,8 +21,10 @@ from headrace.cli.connection import default_data
 from headrace.cli.failure import ExitCode, Failure
 from headrace.cli.keys import own_key
 from headrace.cli.output import clean, size, table
+from headrace.domain.errors import HeadraceError
 from headrace.runners import choose, images
 from headrace.settings import Settings
+from headrace.storage import opening
 
 app = typer.Typer(add_completion=False)
 
@@ -76,7 +78,15 @@ def _machine() -> Iterator[Finding]:
     except Failure as failure:
         yield Finding("settings", Health.BAD, failure.message, "`headrace serve` reads the same settings: mend them")
         return
-    checks: tuple[Callable[[Settings], Finding], ...] = (_uv, _isolation, _images, _data_folder, _disk, _port)
+    checks: tuple[Callable[[Settings], Finding], ...] = (
+        _uv,
+        _isolation,
+        _images,
+        _data_folder,
+        _disk,
+        _database,
+        _port,
+    )
     for check in checks:
         yield check(settings)
 
@@ -157,6 +167,18 @@ def _disk(settings: Settings) -> Finding:
             "disk", Health.WEAK, f"{size(free)} free", "free some space, or choose another disk: --data FOLDER"
         )
     return Finding("disk", Health.GOOD, f"{size(free)} free")
+
+
+def _database(settings: Settings) -> Finding:
+    if not settings.storage.url.startswith(opening.POSTGRESQL):
+        return Finding("database", Health.GOOD, f"SQLite, {opening.sqlite_path(settings.storage, settings.data)}")
+    try:
+        good, fact = opening.describe(settings.storage)
+    except HeadraceError as error:
+        return Finding("database", Health.BAD, error.message, "mend it, or what storage.url says")
+    if good:
+        return Finding("database", Health.GOOD, fact)
+    return Finding("database", Health.WEAK, fact, "let Headrace connect to PostgreSQL directly")
 
 
 def _port(settings: Settings) -> Finding:

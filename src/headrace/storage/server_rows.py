@@ -32,7 +32,7 @@ server = Table(
     Column("started", BigInteger, nullable=False),
     Column("seen", BigInteger, nullable=False),
     Column("beat", BigInteger, nullable=False),  # grows while the server lives
-    Column("leads", Boolean, nullable=False),  # only said by servers without a session
+    Column("leads", Boolean, nullable=False),  # heeded by servers without a session
     Column("told", LargeBinary, nullable=False),  # what it lets the others know
 )
 

@@ -76,7 +76,7 @@ def test_doctor_says_what_it_found(headrace):
     ended = headrace("doctor", "--json")
     found = {one["what"]: one for one in ended.json()}
 
-    here = {"system", "python", "uv", "isolation", "container images", "data folder", "disk", "port"}
+    here = {"system", "python", "uv", "isolation", "container images", "data folder", "disk", "database", "port"}
     assert {*here, "server", "key"} == set(found)
     assert "good" == found["key"]["health"]
     assert "ann@example.com" in found["key"]["fact"]

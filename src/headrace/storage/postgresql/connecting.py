@@ -4,6 +4,8 @@ A host that has gone silent is noticed within about ten seconds on both ends (ke
 session that stops in the middle of a transaction loses it, so that nobody waits for a frozen server's locks.
 """
 
+from dataclasses import dataclass
+
 import sqlalchemy
 from psycopg import AsyncConnection
 from psycopg import Connection as Raw
@@ -21,6 +23,11 @@ ALIVE = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepa
 UNACKNOWLEDGED = 10_000  # milliseconds
 IDLE_IN_TRANSACTION = 30_000  # milliseconds that a transaction may stand still: a frozen server must not hold its locks
 
+NO_SESSIONS = (
+    "storage.sessions is on, but the pooler before this PostgreSQL gives a session for one transaction only: set"
+    " storage.sessions=auto, connect directly, or let the pooler pool sessions (pool_mode = session)"
+)
+
 _SESSION = {
     "tcp_keepalives_idle": ALIVE["keepalives_idle"],
     "tcp_keepalives_interval": ALIVE["keepalives_interval"],
@@ -32,6 +39,8 @@ _DURABLE = """case when current_setting('synchronous_commit') = 'off'
     then set_config('synchronous_commit', 'on', false) end"""  # a commit waits for the disk, whatever the server says
 _SETTINGS = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SESSION.items())
 _SET_UP = f"select {_SETTINGS}, {_DURABLE}".encode()
+WITHOUT_SESSION = f"""set_config('idle_in_transaction_session_timeout', '{IDLE_IN_TRANSACTION}', true),
+    {_DURABLE.replace("false", "true")}"""  # the same of one transaction, where the next may run in another session
 
 
 def parse(text: str) -> URL:
@@ -77,17 +86,28 @@ def conninfo(url: URL) -> str:
     return make_conninfo("", **{name: value for name, value in chosen.items() if value is not None})
 
 
-def look(url: URL, sessions: str) -> bool:
-    """Whether there is a pooler between us and the database, after a first look at both.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a first look at a database has shown."""
+
+    version: str
+    sessions: bool  # whether locks and LISTEN may be held beyond a transaction
+
+
+def look(url: URL, sessions: str) -> Seen:
+    """A first look at the database and at what stands before it.
 
     `sessions`: "auto", or "on" and "off" from whoever knows better. Raises StorageFailed: no connection, too old a
-    server, text in another form than UTF-8.
+    server, text in another form than UTF-8; Unsupported: sessions are asked for where a pooler has none.
     """
     engine = engine_of(url, pooler=True)
     try:
-        with engine.connect() as connection:
-            _check(connection)
-            return _goes_through_pooler(connection) if sessions == "auto" else sessions == "off"
+        with engine.connect() as one, engine.connect() as two:
+            version = _check(one)
+            pooled = _goes_through_pooler(one)
+            if sessions == "on" and pooled and _share_a_session(one, two):
+                raise Unsupported(NO_SESSIONS)
+            return Seen(version, sessions=not pooled if sessions == "auto" else sessions == "on")
     except DBAPIError as error:
         raise StorageFailed(
             f"the database cannot be opened: {str(error.orig).strip()}", technical=str(error.orig)
@@ -96,10 +116,11 @@ def look(url: URL, sessions: str) -> bool:
         engine.dispose()
 
 
-def _check(connection: sqlalchemy.Connection) -> None:
+def _check(connection: sqlalchemy.Connection) -> str:
+    """The version of the server."""
     number = int(connection.scalar(sqlalchemy.text("show server_version_num")) or 0)
+    version = str(connection.scalar(sqlalchemy.text("show server_version")))
     if number < OLDEST:
-        version = connection.scalar(sqlalchemy.text("show server_version"))
         raise StorageFailed(f"this PostgreSQL is version {version}; Headrace needs 15 or newer")
     encoding = connection.scalar(sqlalchemy.text("show server_encoding"))
     if encoding != "UTF8":
@@ -107,6 +128,7 @@ def _check(connection: sqlalchemy.Connection) -> None:
             f"this database keeps its text as {encoding}; Headrace needs UTF8: make it with"
             " createdb --encoding=UTF8 --template=template0"
         )
+    return version
 
 
 def _goes_through_pooler(connection: sqlalchemy.Connection) -> bool:
@@ -114,6 +136,16 @@ def _goes_through_pooler(connection: sqlalchemy.Connection) -> bool:
     raw = connection.connection.driver_connection
     told = raw.info.backend_pid if isinstance(raw, Raw) else 0
     return bool(told != connection.scalar(sqlalchemy.text("select pg_backend_pid()")))
+
+
+def _share_a_session(*connections: sqlalchemy.Connection) -> bool:
+    """Two that are open at the same time and meet in one process are given it for a transaction each."""
+    processes = []
+    for connection in connections:
+        connection.rollback()
+        processes.append(connection.scalar(sqlalchemy.text("select pg_backend_pid()")))
+        connection.rollback()
+    return len(set(processes)) < len(processes)
 
 
 def _set_up(raw: Raw) -> None:

@@ -36,9 +36,7 @@ TRIES = 5  # of a function that stands in others' way
 RESOLVE = 15.0  # seconds in which the fate of a commit is found out after its connection died
 LONGEST_PAUSE = 2.0  # seconds between two tries to connect
 
-_ENTER = text("select pg_advisory_xact_lock(:lane), pg_current_xact_id()::text").bindparams(
-    bindparam("lane", type_=BigInteger)
-)
+_ENTER = "select pg_advisory_xact_lock(:lane), pg_current_xact_id()::text"
 _FATE = text("select pg_xact_status(cast(cast(:number as text) as xid8))")
 
 
@@ -48,6 +46,8 @@ class Postgres:
     def __init__(self, url: URL, writers: int = 2, readers: int = 2, *, pooler: bool = False) -> None:
         self.engine: Engine = connecting.engine_of(url, pooler=pooler)
         self.sessions = not pooler  # whether locks and LISTEN may be held beyond a transaction
+        enter = f"{_ENTER}, {connecting.WITHOUT_SESSION}" if pooler else _ENTER
+        self._enter = text(enter).bindparams(bindparam("lane", type_=BigInteger))
         self.events = SharedEvents(url, sessions=self.sessions)
         self._gate = _Gate()
         self._local = threading.local()
@@ -144,7 +144,7 @@ class Postgres:
         try:
             connection = self._connection(writes=True)
             with _whole(connection) as transaction:
-                number = str(connection.execute(_ENTER, {"lane": _number(lane)}).one()[1])
+                number = str(connection.execute(self._enter, {"lane": _number(lane)}).one()[1])
                 for task in group:
                     run_task(connection, task, alone=alone, ends_all=_ends_all)
                 if alone and group[0].error is not None:

@@ -26,6 +26,7 @@ PING, PONG = "events.ping", "events.pong"
 SETTLED = 2.0  # seconds after which a server that does not answer counts as one that cannot be reached
 LONGEST = 1_000  # characters of a payload; a longer one is told as ANYTHING
 LOOK = 1.0  # seconds between two events behind a pooler
+LOOKED = 1.5  # seconds after which every server behind a pooler has looked
 PAUSE = 0.5  # seconds until a lost connection is made again
 _LISTENERS = (
     "select count(*) from pg_stat_activity"
@@ -71,8 +72,13 @@ class SharedEvents(Events):
             group.create_task(self._send_forever())
 
     async def settled(self) -> None:
-        """Asks the others, and waits for as many answers as there are listeners; they answer in order of hearing."""
-        if not self._sessions or self._sending is None:
+        """Asks the others, and waits for as many answers as there are listeners; they answer in order of hearing.
+
+        Behind a pooler nobody can be asked: there it waits until everybody has looked.
+        """
+        if self._running and not self._sessions:
+            await asyncio.sleep(LOOKED)
+        if self._sending is None:
             return
         ping = secrets.token_hex(4)
         answers = self._answers[ping] = set()

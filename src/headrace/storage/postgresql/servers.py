@@ -1,8 +1,8 @@
 """Servers that share a PostgreSQL: each holds an advisory lock in a session of its own for as long as it lives.
 
 When a server is killed, PostgreSQL frees its lock at once, and whoever looks sees it; no clock takes part. Behind a
-pooler there are no such sessions: there a server is dead when its row stood still for SILENT seconds of the observer's
-own time.
+pooler there are no such sessions: whoever is there, or looks from there, goes by the rows, and a server is dead when
+its row stood still for SILENT seconds of the observer's own time.
 """
 
 import asyncio
@@ -137,16 +137,13 @@ class SharedServers(Servers):
         at = time.monotonic()
         self._watched = {row.id: self._since(row, at) for row in rows}
         silent = self._silent()
-        self._others = tuple(
-            row for row in rows if row.id != self.me and (row.lock in held if row.session else row.id not in silent)
-        )
+        self._others = tuple(row for row in rows if row.id != self.me and self._lives(row, held, silent))
 
     def _renew(self, tx: Tx, told: bytes) -> tuple[list[ServerRow], frozenset[int], bool]:
         """All rows, whose locks are held, and whether this server leads if there are no sessions to decide it."""
         at, silent, rows = now(), self._silent(), server_rows.every(tx)
-        leads = not self._sessions and not any(
-            row.leads for row in rows if row.id != self.me and not row.session and row.id not in silent
-        )
+        led = any(row.leads for row in rows if row.id != self.me and row.id not in silent)
+        leads = self._leads if self._sessions else not led
         me = ServerRow(
             id=self.me, lock=self._lock, session=self._sessions, host=socket.gethostname(), pid=os.getpid(),
             started=self._started, seen=at, beat=self._beat, leads=leads, told=told,
@@ -157,9 +154,16 @@ class SharedServers(Servers):
         return server_rows.every(tx), self._held(tx), leads
 
     def _is_dead(self, row: ServerRow, held: frozenset[int], silent: frozenset[str]) -> bool:
-        if not row.session:
+        if not self._by_lock(row):
             return row.id in silent
         return row.lock not in held and time.monotonic() - self._held_since > GRACE
+
+    def _lives(self, row: ServerRow, held: frozenset[int], silent: frozenset[str]) -> bool:
+        return row.lock in held if self._by_lock(row) else row.id not in silent
+
+    def _by_lock(self, row: ServerRow) -> bool:
+        """Locks tell it only where both have a session."""
+        return self._sessions and row.session
 
     def _since(self, row: ServerRow, at: float) -> tuple[int, float]:
         """The beat of a server, and since when it has been that."""
