@@ -16,9 +16,13 @@ from headrace.cli.connection import default_data
 from headrace.cli.failure import ExitCode, Failure
 from headrace.cli.server import named
 from headrace.deployment.artefact_rows import kept_artefacts
+from headrace.deployment.rows import kept_archives
+from headrace.deployment.rows import kept_files as kept_imports
 from headrace.domain.errors import Conflict, HeadraceError, NotFound
 from headrace.jobs.history_rows import used_blobs
 from headrace.jobs.sound_rows import faults
+from headrace.jobs.upload_rows import kept_files as kept_uploads
+from headrace.jobs.upload_rows import kept_pieces
 from headrace.settings import Settings
 from headrace.storage.backup import make
 from headrace.storage.backup import restore as restoring
@@ -32,7 +36,8 @@ from headrace.storage.schema_revision import check_revision, revision_of
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Upgrade, back up, restore and verify the database.")
 T = TypeVar("T")
 
-NAMED = (used_blobs, kept_blobs, kept_body, kept_artefacts)
+NAMED = (used_blobs, kept_pieces, kept_blobs, kept_body, kept_artefacts, kept_archives)
+FILES = {"imports": kept_imports, "spool/jobs": kept_uploads}
 CODES = {NotFound: ExitCode.NOT_FOUND, Conflict: ExitCode.FAILED}
 
 Data = Annotated[Path | None, typer.Option(help="The server's data folder.")]
@@ -136,7 +141,7 @@ async def _backup(settings: Settings, target: Path, *, bodies: bool) -> Manifest
     database = connect(settings.storage, settings.data)
     try:
         store = open_blobs(settings.storage, settings.data, beside=True) if bodies else None
-        return await make.backup(database, store, settings, target, NAMED)
+        return await make.backup(database, store, settings, target, make.Names(NAMED, FILES))
     finally:
         database.close()
 

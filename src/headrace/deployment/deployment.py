@@ -11,7 +11,7 @@ from headrace.deployment.activate import Activate
 from headrace.deployment.import_image import ImportImage
 from headrace.deployment.load_test import LoadTest
 from headrace.deployment.run_test import RunTest
-from headrace.deployment.steps import UNDER_WAY, StepKind, Steps
+from headrace.deployment.steps import LOOK, UNDER_WAY, StepKind, Steps
 from headrace.deployment.turns import Turns
 from headrace.domain.clock import now
 from headrace.domain.errors import Conflict, Invalid, ModelFailed, NotReady, StorageFailed
@@ -22,6 +22,7 @@ from headrace.images.registry.auth import Credentials
 from headrace.images.registry.reference import Reference
 from headrace.inference.validate import refusal
 
+LOOKS = 10  # at whether another server is done with an import that has ended
 TIDY_EVERY = 600.0  # seconds between two looks for what is no longer needed
 CLOSED = frozenset({VersionStatus.CANCELED, VersionStatus.REJECTED, VersionStatus.DELETED})
 
@@ -98,6 +99,11 @@ class Deployment:
         """An import that has ended, and is just being forgotten, would take the next one with it."""
         if (await self._versions.get(key)).image_step.state not in UNDER_WAY:
             await self._steps.over(StepKind.IMAGE, key)
+            for _ in range(LOOKS):
+                if not await self._steps.whose.elsewhere(StepKind.IMAGE, key):
+                    return
+                await asyncio.sleep(LOOK)
+            raise Conflict(f"another server is just putting an import of version {key} away: try again")
 
     async def image_progress(self, key: VersionKey) -> Step:
         """Raises NotFound. A step that is FAILED says why in `error`."""

@@ -1,8 +1,5 @@
 """Bringing an image in: a model folder or a container image, from wherever; how it runs is noted in the version."""
 
-import asyncio
-import os
-import secrets
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +8,7 @@ from headrace import faults
 from headrace.catalog.models import Models
 from headrace.catalog.versions import Versions
 from headrace.deployment import rows
+from headrace.deployment.archives import GONE, Archives
 from headrace.deployment.claims import prefill
 from headrace.deployment.containers import UPLOADING, Brought, Containers
 from headrace.deployment.folders import PREPARING, BroughtFolder, Folders
@@ -26,7 +24,6 @@ from headrace.images.archive import IsImage
 from headrace.images.registry.auth import Credentials
 from headrace.images.registry.reference import Reference, parse
 from headrace.storage.database import Database
-from headrace.storage.disk import make_folder, sync_folder
 
 
 class ImportImage:
@@ -35,13 +32,12 @@ class ImportImage:
         database: Database,
         models: Models,
         versions: Versions,
-        data: Path,
+        archives: Archives,
         folders: Folders,
         containers: Containers,
     ) -> None:
         self._database, self._models, self._versions = database, models, versions
-        self._folders, self._containers = folders, containers
-        self._imports = data.absolute() / "imports"
+        self._archives, self._folders, self._containers = archives, folders, containers
 
     @property
     def upkeep(self) -> Upkeep:
@@ -50,13 +46,7 @@ class ImportImage:
     async def take_archive(self, key: VersionKey, spool: Path, filename: str, size: int) -> Version:
         """The uploaded file becomes ours, durably, before this returns. Raises Conflict, NotFound, StorageFailed."""
         _check_open(await self._versions.get(key))
-        kept = self._imports / secrets.token_hex(8)
-        try:
-            await asyncio.to_thread(_keep, spool, kept)
-            faults.point("import.kept")
-        except OSError as error:
-            raise StorageFailed(f"the archive could not be stored: {error.strerror}", technical=str(error)) from error
-        return await self._take(ImageSource(key, SourceForm.ARCHIVE, str(kept), filename, size))
+        return await self._take(await self._archives.keep(key, spool, filename, size))
 
     async def take_folder(self, key: VersionKey, path: str) -> Version:
         """A folder on this server, below one that the operator allowed: the shelf checks that."""
@@ -72,8 +62,8 @@ class ImportImage:
     async def _take(self, source: ImageSource) -> Version:
         before = await self._database.write(lambda tx: rows.put(tx, source))
         faults.point("import.noted")
-        if before is not None and before.form is SourceForm.ARCHIVE:
-            await asyncio.to_thread(Path(before.path).unlink, missing_ok=True)
+        if before is not None and before.uploaded:
+            await self._archives.drop(before)
         return await self._versions.change(source.key, lambda version: _asked(version, source), now())
 
     async def work(self, key: VersionKey) -> None:
@@ -88,18 +78,22 @@ class ImportImage:
         faults.point("import.ended")
         await self._database.write(lambda tx: rows.remove(tx, key))
         faults.point("import.forgotten")
-        if source is not None and source.form is SourceForm.ARCHIVE:
-            await asyncio.to_thread(Path(source.path).unlink, missing_ok=True)
+        if source is not None and source.uploaded:
+            await self._archives.drop(source)
 
     async def _bring_in(self, key: VersionKey, source: ImageSource | None, progress: Progress) -> None:
-        if source is not None and source.form is SourceForm.ARCHIVE and not await asyncio.to_thread(_is_here, source):
-            raise NotReady("what was uploaded lies on another server, which is gone: send it again")
         if source is None:
-            raise NotReady("what was uploaded is no longer here: send it again")
+            raise NotReady(GONE)
         await progress.tell(1, UPLOADING, 5)
         if source.form is SourceForm.REGISTRY:
             async with self._containers.pulled(source, progress) as image:
                 return await self._note(key, image, image.size, progress)
+        if not source.uploaded:
+            return await self._unpack(key, source, progress)
+        async with self._archives.here(source) as archive:
+            return await self._unpack(key, archive, progress)
+
+    async def _unpack(self, key: VersionKey, source: ImageSource, progress: Progress) -> None:
         try:
             folder = await self._folders.bring_in(source, progress)
         except IsImage:
@@ -123,8 +117,7 @@ class ImportImage:
         with suppress(StorageFailed):  # what is left over is removed at a later start
             waiting = {version.key for version in await self._versions.unfinished()}
             await self._database.write(lambda tx: rows.remove_all_but(tx, waiting))
-            wanted = await self._database.read(rows.paths)
-            await asyncio.to_thread(_remove_all_but, self._imports, wanted)
+            await self._archives.sweep(await self._database.read(rows.paths))
 
 
 def _check_open(version: Version) -> None:
@@ -178,26 +171,3 @@ def _brought_in(version: Version, brought: Brought | BroughtFolder, size: int) -
 
 def _failed(version: Version, error: str) -> Version:
     return replace(fail(version, StepKind.IMAGE, error), image=replace(version.image, upload_status="FAILED"))
-
-
-def _is_here(source: ImageSource) -> bool:
-    return Path(source.path).is_file()
-
-
-def _keep(spool: Path, kept: Path) -> None:
-    make_folder(kept.parent)
-    descriptor = os.open(spool, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    faults.point("import.keep.synced")
-    spool.rename(kept)
-    faults.point("import.keep.renamed")
-    sync_folder(kept.parent)
-
-
-def _remove_all_but(folder: Path, wanted: set[str]) -> None:
-    for path in folder.glob("*"):
-        if str(path) not in wanted:
-            path.unlink(missing_ok=True)

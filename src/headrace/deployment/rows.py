@@ -12,6 +12,7 @@ from headrace.storage.schema import metadata
 
 class SourceForm(StrEnum):
     ARCHIVE = "archive"  # a file of ours, removed when it is unpacked
+    BODY = "body"  # the same as a body, where servers share nothing but a bucket; `path` is its digest
     FOLDER = "folder"  # a folder of the operator's, only read
     REGISTRY = "registry"  # a container image; `path` is its reference
 
@@ -24,6 +25,11 @@ class ImageSource:
     filename: str  # what the caller called it
     size: int
     sealed: str = ""  # the registry's credentials, under a key that is not in the database; gone when the image is in
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether it is an archive that we keep until it is brought in."""
+        return self.form in {SourceForm.ARCHIVE, SourceForm.BODY}
 
 
 image_sources = Table(
@@ -74,6 +80,17 @@ def remove_all_but(tx: Tx, kept: set[VersionKey]) -> None:
     for row in tx.execute(select(image_sources.c.model, image_sources.c.version)).all():
         if (key := VersionKey(row.model, row.version)) not in kept:
             remove(tx, key)
+
+
+def kept_archives(tx: Tx) -> set[str]:
+    """Digests that the sweep of unused bodies must leave."""
+    wanted = image_sources.c.form == SourceForm.BODY.value
+    return set(tx.scalars(select(image_sources.c.path).where(wanted)))
+
+
+def kept_files(tx: Tx) -> dict[str, None]:
+    """The archives that lie in a folder, by their names there: all of each."""
+    return {path.rpartition("/")[2]: None for path in paths(tx)}
 
 
 def paths(tx: Tx) -> set[str]:

@@ -113,8 +113,8 @@ class Steps:
                 await self.over(earlier, key)
             if await self._is_ours(kind, key):
                 async with self._turns[kind]:
-                    await self._until_stored(kind, key)
-                await self.whose.give_back(kind, key)
+                    await self._until_stored(kind, key, lambda: self._works[kind](key))
+                await self._until_stored(kind, key, lambda: self.whose.give_back(kind, key))
         except Exception as error:  # one deployment's accident must not stop the loop that all others need
             logger.exception("the %s of %s", kind, key)
             await self._failed(kind, key, f"an unexpected fault of the server ({type(error).__name__})")
@@ -123,23 +123,30 @@ class Steps:
             self._under_way.pop((kind, key)).set()
 
     async def _is_ours(self, kind: StepKind, key: VersionKey) -> bool:
-        """False when another server has done it. While that one lives, this one waits."""
+        """False when another server has done it. While that one lives, this one waits.
+
+        A turn may be free because the step has ended since the last look: that is seen only with the turn in hand.
+        """
+        if not self.whose.shared:
+            return True
         while True:
             try:
-                if await self.whose.take(kind, key):
-                    return True
-                if kind.of(await self._versions.get(key)).state not in UNDER_WAY:
-                    return False
+                taken = await self.whose.take(kind, key)
+                under_way = kind.of(await self._versions.get(key)).state in UNDER_WAY
+                if taken and not under_way:
+                    await self.whose.give_back(kind, key)
+                if taken or not under_way:
+                    return under_way
             except StorageFailed as error:
                 logger.warning("the %s of %s waits for the database: %s", kind, key, error)
             await asyncio.sleep(LOOK)
 
-    async def _until_stored(self, kind: StepKind, key: VersionKey) -> None:
+    async def _until_stored(self, kind: StepKind, key: VersionKey, work: Callable[[], Awaitable[None]]) -> None:
         """A database that takes nothing just now is no end of a step: the step is done again when it does."""
         while True:
             try:
                 faults.point("step.before")
-                await self._works[kind](key)
+                await work()
             except StorageFailed as error:
                 logger.warning("the %s of %s waits for the database: %s", kind, key, error)
                 await asyncio.sleep(AGAIN)

@@ -18,6 +18,10 @@ class Turns:
     async def give_back(self, kind: str, key: VersionKey) -> None:
         """The step has ended. Raises StorageFailed."""
 
+    async def elsewhere(self, kind: str, key: VersionKey) -> bool:  # noqa: ARG002 - there is nobody else
+        """Whether another server that lives has the turn. Raises StorageFailed."""
+        return False
+
 
 class SharedTurns(Turns):
     shared = True
@@ -27,13 +31,19 @@ class SharedTurns(Turns):
 
     async def take(self, kind: str, key: VersionKey) -> bool:
         def transaction(tx: Tx) -> bool:
-            holder = turn_rows.holder(tx, kind, key)
-            if holder is not None and holder != self._servers.me and not self._servers.gone(tx, holder):
+            if self._is_elsewhere(tx, kind, key):
                 return False
             turn_rows.put(tx, kind, key, self._servers.me)
             return True
 
         return await self._database.write(transaction)
+
+    async def elsewhere(self, kind: str, key: VersionKey) -> bool:
+        return await self._database.read(lambda tx: self._is_elsewhere(tx, kind, key))
+
+    def _is_elsewhere(self, tx: Tx, kind: str, key: VersionKey) -> bool:
+        holder = turn_rows.holder(tx, kind, key)
+        return holder is not None and holder != self._servers.me and not self._servers.gone(tx, holder)
 
     async def give_back(self, kind: str, key: VersionKey) -> None:
         await self._database.write(lambda tx: turn_rows.remove(tx, kind, key, self._servers.me))

@@ -13,7 +13,7 @@ from headrace.accounts.once import Once
 from headrace.domain.clock import now
 from headrace.domain.errors import StorageFailed
 from headrace.jobs import history_rows, upload_rows
-from headrace.jobs.spool import Spool
+from headrace.jobs.spool import UploadStore
 from headrace.storage.blobs import BlobStore
 from headrace.storage.database import Database, Tx
 
@@ -32,7 +32,7 @@ class Retention:
         self,
         database: Database,
         blobs: BlobStore,
-        spool: Spool,
+        spool: UploadStore,
         uses: Sequence[Callable[[Tx], set[str]]],
         once: Once | None = None,
     ) -> None:

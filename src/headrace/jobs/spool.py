@@ -8,7 +8,9 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from headrace import faults
 from headrace.domain.body import PIECE, Body, BodyStore, keep
@@ -19,13 +21,38 @@ STORE = "the piece could not be stored"
 READ = "an uploaded file cannot be read"
 
 
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A file with one more piece, before that is acknowledged."""
+
+    size: int  # of the file
+    piece: Body | None = None  # to be noted beside the size; None: it lies in the file
+
+
+class UploadStore(Protocol):
+    """Where the pieces of files lie until their job is closed."""
+
+    async def append(self, number: int, size: int, pieces: AsyncIterator[bytes], limit: int) -> Grown:
+        """To a file of `size` bytes. Raises TooLarge beyond `limit` bytes in the piece, StorageFailed."""
+        ...
+
+    async def body(self, number: int, size: int, store: BodyStore) -> Body:
+        """The acknowledged bytes, inline or as a blob. Raises StorageFailed."""
+        ...
+
+    def drop(self, number: int) -> None: ...
+
+    def numbers(self) -> set[int]:
+        """Of all files that have to be dropped by somebody."""
+        ...
+
+
 class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    async def append(self, number: int, size: int, pieces: AsyncIterator[bytes], limit: int) -> int:
-        """Bytes of the file after this piece. Raises TooLarge beyond `limit` bytes in the piece, StorageFailed."""
+    async def append(self, number: int, size: int, pieces: AsyncIterator[bytes], limit: int) -> Grown:
         with disk(STORE):
             descriptor = await asyncio.to_thread(_open, self._path(number), size)
         try:
@@ -33,7 +60,7 @@ class Spool:
             async for piece in pieces:
                 added += len(piece)
                 if added > limit:
-                    raise TooLarge(f"a piece of a file may have {limit} bytes: send it in more, smaller pieces")
+                    raise too_large(limit)
                 with disk(STORE):
                     await asyncio.to_thread(_write, descriptor, piece)
             with disk(STORE):
@@ -44,10 +71,9 @@ class Spool:
         finally:
             os.close(descriptor)
         faults.point("spool.synced")
-        return size + added
+        return Grown(size + added)
 
     async def body(self, number: int, size: int, store: BodyStore) -> Body:
-        """The acknowledged bytes, inline or as a blob."""
         return await keep(self._pieces(number, size), store, size)
 
     async def _pieces(self, number: int, size: int) -> AsyncIterator[bytes]:
@@ -74,6 +100,10 @@ class Spool:
 
     def _path(self, number: int) -> Path:
         return self._folder / str(number)  # a number of ours: a user's name never becomes a path
+
+
+def too_large(limit: int) -> TooLarge:
+    return TooLarge(f"a piece of a file may have {limit} bytes: send it in more, smaller pieces")
 
 
 def _open(path: Path, size: int) -> int:

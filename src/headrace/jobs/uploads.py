@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from weakref import WeakValueDictionary
 
 from headrace import faults
 from headrace.accounts import access
@@ -14,8 +15,9 @@ from headrace.domain.errors import Conflict, NotFound, TooLarge
 from headrace.domain.job import Job, JobInput, JobState
 from headrace.jobs import rows, upload_rows
 from headrace.jobs.room import Room
-from headrace.jobs.spool import Spool
-from headrace.jobs.submit import Submit, bytes_of, enqueue
+from headrace.jobs.spool import Grown, UploadStore
+from headrace.jobs.stock import Stock
+from headrace.jobs.submit import Submit, enqueue
 from headrace.settings import JobSettings
 from headrace.storage.blobs import BlobStore
 from headrace.storage.database import Tx
@@ -24,9 +26,9 @@ Place = tuple[str, str]  # input name, model key
 
 
 class Uploads:
-    def __init__(self, room: Room, submit: Submit, blobs: BlobStore, spool: Spool) -> None:
+    def __init__(self, room: Room, submit: Submit, blobs: BlobStore, spool: UploadStore) -> None:
         self._room, self._submit, self._blobs, self._spool = room, submit, blobs, spool
-        self._appending: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._appending: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def append(
         self, principal: Principal, job_id: str, place: Place, pieces: AsyncIterator[bytes], mark: Mark = unmarked
@@ -39,13 +41,18 @@ class Uploads:
         job = await self._own_job(principal, job_id)
         database, settings = self._room.database, self._room.settings
         number, _ = await database.write(lambda tx: upload_rows.file_of(tx, job, *place))
-        async with self._appending[number]:  # two pieces of one file never interleave
+        async with self._appending.setdefault(number, asyncio.Lock()):  # two pieces of one file never interleave
             _, size = await database.write(lambda tx: upload_rows.file_of(tx, job, *place))
             grown = await self._spool.append(number, size, pieces, settings.piece)
             faults.point("upload.spooled")
-            if grown > settings.input_size:
+            if grown.size > settings.input_size:
                 raise TooLarge(f"A file may have {settings.input_size} bytes and {place[0]!r} has more")
-            await database.write(lambda tx: _acknowledge(tx, job, number, grown, mark))
+
+            def transaction(tx: Tx) -> None:
+                _acknowledge(tx, job, (number, size), grown)
+                mark(tx, job.id)
+
+            await database.write(transaction)
             faults.point("upload.acknowledged")
 
     async def close(self, principal: Principal, job_id: str, mark: Mark = unmarked) -> Job:
@@ -58,18 +65,17 @@ class Uploads:
             raise Conflict(f"Job {job.id} is {job.state}: only an OPEN job can be closed")
         version = await self._submit.runnable_version(principal, job.version)
         files = await self._room.database.read(lambda tx: upload_rows.files(tx, job.number))
-        inputs = self._submit.checked(version, await self._gathered(files))
+        stock = await self._submit.stocked(version, await self._gathered(files))
         faults.point("close.gathered")
 
         def transaction(tx: Tx) -> Job:
             mark(tx, job.id)
-            return _close(tx, job, inputs, self._room.settings)
+            return _close(tx, job, stock, self._room.settings)
 
         closed = await self._room.database.write(transaction)
         faults.point("close.committed")
         for number, *_ in files:
             self._spool.drop(number)
-            self._appending.pop(number, None)
         faults.point("close.dropped")
         self._room.stored(closed, deadline=bool(closed.timeout))
         if closed.over:
@@ -89,15 +95,18 @@ class Uploads:
         return job
 
 
-def _acknowledge(tx: Tx, job: Job, number: int, size: int, mark: Mark) -> None:
-    upload_rows.acknowledge(tx, job, number, size)
-    mark(tx, job.id)
+def _acknowledge(tx: Tx, job: Job, file: tuple[int, int], grown: Grown) -> None:
+    """`file`: its number, and the bytes to which the piece was added."""
+    number, before = file
+    upload_rows.acknowledge(tx, job, number, before, grown.size)
+    if grown.piece is not None and grown.size > before:
+        upload_rows.add_piece(tx, number, before, grown.piece)
 
 
-def _close(tx: Tx, job: Job, inputs: Sequence[JobInput], limits: JobSettings) -> Job:
+def _close(tx: Tx, job: Job, stock: Stock, limits: JobSettings) -> Job:
     upload_rows.check_open(tx, job)
     upload_rows.forget(tx, job.number)
     faults.point("close.tx.forgotten")
     at = now()
     deadline = at + job.timeout if job.timeout else None
-    return enqueue(tx, rows.set_submitted(tx, job, len(inputs), bytes_of(inputs), at, deadline), inputs, at, limits)
+    return enqueue(tx, rows.set_submitted(tx, job, stock.total, stock.size, at, deadline), stock, at, limits)

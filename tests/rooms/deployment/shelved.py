@@ -7,6 +7,7 @@ from pathlib import Path
 from rooms.fleet.stage import Stage
 
 from headrace.catalog.test_inputs import TestInputs
+from headrace.deployment.archives import FolderArchives
 from headrace.deployment.containers import Containers
 from headrace.deployment.deployment import Deployment
 from headrace.deployment.folders import Folders
@@ -106,7 +107,8 @@ class Works(Stage):
         folders = Folders(self.shelf, self.environments, self.folder)
         upkeep = Upkeep(self.versions, self.shelf, self.images)
         containers = Containers(self.images, upkeep, Seal(b"s" * 32), self.image_settings)
-        return ImportImage(self.database, self.models, self.versions, self.folder, folders, containers)
+        archives = FolderArchives(self.folder / "imports")
+        return ImportImage(self.database, self.models, self.versions, archives, folders, containers)
 
     async def draft(self) -> VersionKey:
         return await self.version(status=VersionStatus.PARTIAL, image_step=Step(), load=Step(), run=Step(), recipe=None)

@@ -1,14 +1,18 @@
 """The loop of long steps: once each, in order, whatever happens to one of them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from rooms.deployment.shelved import running
 from rooms.fleet.stage import Stage
 
+from headrace.deployment import turn_rows
 from headrace.deployment.steps import StepKind, Steps
+from headrace.deployment.turns import SharedTurns
 from headrace.domain.errors import StorageFailed
 from headrace.domain.version import Step, StepState, VersionStatus
+from headrace.storage.servers import Servers
 
 
 @pytest.fixture
@@ -97,3 +101,24 @@ async def test_a_database_that_takes_nothing_is_waited_for(here, monkeypatch) ->
         await steps.over(StepKind.LOAD, key)
 
     assert 3 == len(tries)
+
+
+async def test_a_step_that_another_server_has_ended_meanwhile_is_not_done_again(here) -> None:
+    """Its turn is free by then, and the version says that nothing is left to do."""
+    key, runs = await here.version(load=Step(StepState.DONE, 2, "Loaded", 100)), []
+
+    async def load(key) -> None:
+        runs.append(key)
+
+    steps = Steps(here.versions, {StepKind.IMAGE: nothing, StepKind.LOAD: load, StepKind.RUN: nothing})
+    steps.whose = SharedTurns(here.database, Servers())
+    async with running(steps.run):
+        steps.start(StepKind.LOAD, key)
+        await steps.over(StepKind.LOAD, key)
+        assert [] == runs
+        assert await here.database.read(lambda tx: turn_rows.holder(tx, StepKind.LOAD, key)) is None
+
+        await here.versions.change(key, lambda one: replace(one, load=Step(StepState.WAITING, 1, "Loading", 0)), 1)
+        steps.start(StepKind.LOAD, key)
+        await steps.over(StepKind.LOAD, key)
+    assert [key] == runs

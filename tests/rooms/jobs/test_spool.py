@@ -3,7 +3,7 @@
 import pytest
 
 from headrace.domain.errors import StorageFailed
-from headrace.jobs.spool import Spool
+from headrace.jobs.spool import Grown, Spool
 from headrace.storage.blobs import FolderBlobs
 
 
@@ -23,16 +23,16 @@ def blobs(tmp_path):
 
 
 async def test_pieces_follow_each_other(spool, blobs):
-    size = await spool.append(1, 0, pieces(b"ab"), 10)
-    size = await spool.append(1, size, pieces(b"c", b"d"), 10)
+    grown = await spool.append(1, 0, pieces(b"ab"), 10)
+    grown = await spool.append(1, grown.size, pieces(b"c", b"d"), 10)
 
-    assert b"abcd" == await spool.body(1, size, blobs)
+    assert b"abcd" == await spool.body(1, grown.size, blobs)
 
 
 async def test_what_was_not_acknowledged_is_cut_off(spool, blobs):
     await spool.append(1, 0, pieces(b"abXX"), 10)
 
-    assert 4 == await spool.append(1, 2, pieces(b"cd"), 10)
+    assert Grown(4) == await spool.append(1, 2, pieces(b"cd"), 10)
     assert b"abcd" == await spool.body(1, 4, blobs)
 
 
