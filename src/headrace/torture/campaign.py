@@ -19,6 +19,7 @@ from headrace.torture.scene import Outcome
 from headrace.torture.server import Servers
 
 OWN_DISK = "PostgreSQL keeps its disk by itself"
+ONE_SERVER = "SQLite has one server: --postgresql"
 Told = Callable[[int, int, Outcome | None], None]  # rounds that are over, rounds in all, the last of them
 
 
@@ -79,8 +80,10 @@ def _possible(wish: Wish, report: Report) -> frozenset[Kind]:
         report.not_tried |= dict.fromkeys(sorted(wish.kinds & ON_DISK - {Kind.DATABASE}), OWN_DISK)
         if why := cluster.missing():
             report.not_tried = dict.fromkeys(sorted(wish.kinds), why)
-    elif why := power.missing():
+        return wish.kinds - frozenset(report.not_tried)
+    if why := power.missing():
         report.not_tried |= dict.fromkeys(sorted(wish.kinds & ON_DISK), why)
+    report.not_tried |= dict.fromkeys(sorted(wish.kinds & {Kind.TAKEOVER}), ONE_SERVER)
     return wish.kinds - frozenset(report.not_tried)
 
 
@@ -95,7 +98,8 @@ def _plans(wish: Wish, kinds: frozenset[Kind], passed: Counter[str], first: Coun
             yield from kill_rounds(_at_least_one(passed, wish.cuts, seed + 1_000_000), Kind.POWER, seed)
         for kind in Kind:
             if kind in kinds and kind not in {Kind.KILL, Kind.POWER}:
-                yield from (Plan(kind, seed * 1000 + number) for number in range(wish.spells))
+                deploys = kind is Kind.TAKEOVER
+                yield from (Plan(kind, seed * 1000 + number, deploys=deploys) for number in range(wish.spells))
 
 
 def _at_least_one(passed: Counter[str], count: int, seed: int) -> list[Kill]:

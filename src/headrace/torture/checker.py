@@ -18,30 +18,31 @@ from headrace.torture.ledger import Ledger, Promise
 from headrace.torture.work import Expected
 
 PIECE = 1 << 20
+Places = tuple[Path, Path]  # the data folder, and the one in which uploads lie
 
 
-def check(data: Path, ledger: Ledger, engine: Engine | None = None, *, at_end: bool) -> list[str]:
+def check(places: Places, ledger: Ledger, engine: Engine | None = None, *, at_end: bool) -> list[str]:
     """All faults that are found. Of SQLite a copy is read: how the server opens its own stays its business."""
     if engine is not None:
-        return _found(engine, data, ledger, at_end=at_end)
+        return _found(engine, places, ledger, at_end=at_end)
     with tempfile.TemporaryDirectory(prefix="headrace-torture-") as folder:
         copy = Path(folder) / "headrace.db"
         for suffix in ("", "-wal"):
-            source = data / f"headrace.db{suffix}"
+            source = places[0] / f"headrace.db{suffix}"
             if source.exists():
                 shutil.copyfile(source, f"{copy}{suffix}")
         engine = sqlalchemy.create_engine(f"sqlite:///{copy}", poolclass=NullPool)
-        return _found(engine, data, ledger, at_end=at_end)
+        return _found(engine, places, ledger, at_end=at_end)
 
 
-def _found(engine: Engine, data: Path, ledger: Ledger, *, at_end: bool) -> list[str]:
+def _found(engine: Engine, places: Places, ledger: Ledger, *, at_end: bool) -> list[str]:
     try:
         with engine.connect() as tx:
             return [
                 *invariants.of_rows(tx),
                 *_promises(tx, ledger, at_end=at_end),
-                *_bodies(tx, data),
-                *_files(tx, data),
+                *_bodies(tx, places[0]),
+                *_files(tx, places[1]),
             ]
     finally:
         engine.dispose()
@@ -136,15 +137,15 @@ def _hash(path: Path, key: bytes) -> str:
     return hasher.hexdigest()
 
 
-def _files(tx: Connection, data: Path) -> Iterator[str]:
+def _files(tx: Connection, folder: Path) -> Iterator[str]:
     """Acknowledged pieces of open jobs, and archives whose import is not over, are there."""
     for row in tx.execute(
         text("select upload.number as number, upload.size as size from upload join job on upload.job = job.number")
     ):
-        path = data / "spool" / "jobs" / str(row.number)
+        path = folder / "spool" / "jobs" / str(row.number)
         size = path.stat().st_size if path.exists() else -1
         if row.size and size < row.size:
             yield f"{row.size} bytes of a file were acknowledged and {max(0, size)} are there"
     for path in tx.scalars(text("select path from image_sources where form = 'archive'")):
-        if not (data / "imports" / Path(path).name).exists():
+        if not (folder / "imports" / Path(path).name).exists():
             yield f"the archive {Path(path).name} was acknowledged and is not there"

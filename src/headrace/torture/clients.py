@@ -1,6 +1,7 @@
 """Real HTTP clients. They repeat what was not acknowledged, nothing else, and write down what was promised."""
 
 import asyncio
+import itertools
 import random
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -27,7 +28,7 @@ class GaveUp(Exception):
 class Round:
     """What the clients of one round share."""
 
-    url: str
+    urls: tuple[str, ...]  # of all servers
     model: str
     ledger: Ledger
     stop: asyncio.Event = field(default_factory=asyncio.Event)  # no new jobs
@@ -45,12 +46,12 @@ class Client:
         self._ledger = shared.ledger
         self._dice = random.Random(seed)  # noqa: S311 - chance, not a secret
         self._http = httpx2.AsyncClient(
-            base_url=f"{shared.url}/api",
             headers={"Authorization": f"ApiKey {key}"},
             timeout=DEADLINE,
             trust_env=False,
             verify=False,
         )
+        self._urls = itertools.cycle(shared.urls)
         self._promises: list[Promise] = []
 
     async def run(self) -> None:
@@ -77,9 +78,9 @@ class Client:
             await self._breathe()
 
     async def once(self, method: str, path: str, **parts: Any) -> httpx2.Response | None:
-        """None: not acknowledged."""
+        """None: not acknowledged. Of several servers each is asked in its turn, the one that is dead as well."""
         try:
-            answer = await self._http.request(method, path, **parts)
+            answer = await self._http.request(method, f"{next(self._urls)}/api{path}", **parts)
         except httpx2.TransportError:
             self._ledger.counts["requests without an answer"] += 1
             return None

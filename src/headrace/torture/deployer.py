@@ -12,6 +12,7 @@ import httpx2
 
 from headrace.torture.clients import PAUSE, VERSION, Client
 from headrace.torture.installation import MODEL
+from headrace.torture.tiny_image import tiny_image
 
 DONE = 100  # per cent
 
@@ -23,19 +24,26 @@ class Deployer(Client):
         try:
             number = 0
             while not self._shared.stop.is_set():
+                await self._bring_in(f"{self.name}{number}-image", tiny_image(f"{self.name} {number}".encode()))
                 await self._deploy(f"{self.name}{number}", number)
                 number += 1
         finally:
             await self._http.aclose()
 
-    async def _deploy(self, name: str, number: int) -> None:
+    async def _bring_in(self, name: str, archive: bytes) -> tuple[str, str]:
+        """A new model and its first version, with what it runs; the model, and the path of the version."""
         made = await self._told("POST", "/models", json={"name": name, "version": VERSION})
         model = made.json()["identifier"]
-        await self._told("PATCH", f"/models/{model}", json={"visibility": {"scope": "ACCOUNT"}})
         path = f"/models/{model}/versions/{VERSION}"
-        upload = {"file": ("model.tar.gz", _packed(self.name, number), "application/gzip")}
+        upload = {"file": ("model.tar", archive, "application/x-tar")}
         await self._told("POST", f"{path}/container-image", files=upload)
         await self._whole(f"{path}/container-image")
+        self._ledger.counts["imports"] += 1
+        return model, path
+
+    async def _deploy(self, name: str, number: int) -> None:
+        model, path = await self._bring_in(name, _packed(self.name, number))
+        await self._told("PATCH", f"/models/{model}", json={"visibility": {"scope": "ACCOUNT"}})
         await self._told("POST", f"{path}/load-process")
         test = {"file": ("test.txt", b"echo")}
         await self._told("POST", f"{path}/testInput", params={"name": "input.txt"}, files=test)
@@ -59,7 +67,7 @@ class Deployer(Client):
     async def _whole(self, path: str) -> None:
         while True:
             answer = await self.ask("GET", path)
-            if answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
+            if answer.is_client_error:
                 self._ledger.complain(f"{path} failed: {answer.text[:300]}")
                 return
             if answer.is_success and answer.json()["percentage"] >= DONE:
@@ -75,17 +83,22 @@ class Deployer(Client):
 
 
 def _packed(name: str, number: int) -> bytes:
-    """Each another one; now and then with requirements of its own, so that an environment is made."""
+    """Each another one; every second one with an environment of its own, though there is nothing in it."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for path in sorted(MODEL.iterdir()):
             if path.is_file():
                 archive.add(path, path.name)
-        lines = f"# {name} {number}\n".encode()
-        about = tarfile.TarInfo("requirements.txt" if number % 3 == 0 and _uv() else "README.md")
+        lines = lock_of(name, number)
+        about = tarfile.TarInfo("pylock.toml" if number % 2 == 0 and _uv() else "README.md")
         about.size = len(lines)
         archive.addfile(about, io.BytesIO(lines))
     return buffer.getvalue()
+
+
+def lock_of(name: str, number: int) -> bytes:
+    """Of no packages: an environment is made for it, and no index is asked."""
+    return f'lock-version = "1.0"\ncreated-by = "{name} {number}"\npackages = []\n'.encode()
 
 
 def _uv() -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent
 POINT = re.compile(r'\bpoint\("([a-z.]+)"\)')
 SECOND_LOOK = 40  # hits of a place beyond which no kill is planned: a life lasts only some seconds
-DEPLOYING = ("import.", "shelf.", "environment.", "load.", "run.", "activate.", "step.", "versions.")
+DEPLOYING = ("import.", "shelf.", "environment.", "oci.", "load.", "run.", "activate.", "step.", "versions.")
 TOGETHER = 8  # kills in one round, one after the other
 
 
@@ -23,6 +23,7 @@ class Kind(StrEnum):
     CLOCK = "clock"
     DATABASE = "database"
     ZOMBIE = "zombie"
+    TAKEOVER = "takeover"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,12 @@ def known_points() -> list[str]:
 
 
 def kills(passed: Counter[str], count: int, seed: int) -> list[Kill]:
-    """`count` places at least, spread over all points that a survey has passed: the first hit of each, and others."""
+    """`count` places, spread over all points that a survey has passed: the first hit of each, and others."""
     dice = random.Random(seed)  # noqa: S311 - chance, not a secret
     chosen: dict[Kill, None] = {}
-    reachable = {point: min(hits, SECOND_LOOK) for point, hits in sorted(passed.items())}
+    points = sorted(passed.items())
+    dice.shuffle(points)  # where there are fewer kills than points, each seed has others
+    reachable = {point: min(hits, SECOND_LOOK) for point, hits in points}
     turn = 0
     while len(chosen) < count and turn < count:
         for point, hits in reachable.items():

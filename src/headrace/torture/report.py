@@ -30,6 +30,7 @@ class OfKind:
     troubles: dict[str, int]
     recovery: Times  # from the start of a server after a crash to its readiness
     resumed: Times  # from the end of a trouble to the next acknowledged job
+    taken: Times  # from the end of a server until another had taken over all that it had under way
     jobs: int
     inputs: int
     faults: int
@@ -138,6 +139,7 @@ def _of_kind(kind: Kind, outcomes: Sequence[Outcome]) -> OfKind:
         troubles=dict(troubles),
         recovery=_times([seconds for one in outcomes for seconds in one.recoveries]),
         resumed=_times([seconds for one in outcomes for seconds in one.resumed]),
+        taken=_times([seconds for one in outcomes for seconds in one.taken]),
         jobs=sum(one.counts["jobs acknowledged"] for one in outcomes),
         inputs=sum(one.counts["inputs acknowledged"] for one in outcomes),
         faults=sum(len(one.faults) for one in outcomes),

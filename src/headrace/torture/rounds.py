@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from headrace.torture import troubles
+from headrace.torture import takeover, troubles
 from headrace.torture.clients import Client, GaveUp, Round
 from headrace.torture.deployer import Deployer
 from headrace.torture.installation import ALONE, SETTINGS, Template
@@ -28,6 +28,7 @@ TROUBLES: Mapping[Kind, Trouble] = {
     Kind.DATABASE: troubles.no_database,
     Kind.CLOCK: troubles.clock,
     Kind.ZOMBIE: troubles.zombies,
+    Kind.TAKEOVER: takeover.takeover,
 }
 
 
@@ -36,7 +37,7 @@ async def run(plan: Plan, folder: Path, template: Template, servers: Servers) ->
     scene.ledger.excuses = troubles.EXCUSES.get(plan.kind, ())
     began = time.monotonic()
     try:
-        await scene.prepare(on_disk=plan.kind in ON_DISK and template.cluster is None)
+        await scene.prepare(on_disk=plan.kind in ON_DISK and template.cluster is None, pair=plan.kind is Kind.TAKEOVER)
         if plan.first:
             await troubles.first_start(scene)
         else:

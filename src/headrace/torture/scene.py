@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,7 @@ class Outcome:
     troubles: Counter[str] = field(default_factory=Counter)
     recoveries: list[float] = field(default_factory=list)  # seconds from the start after a crash to /readyz
     resumed: list[float] = field(default_factory=list)  # seconds from the end of a trouble to the next acknowledged job
+    taken: list[float] = field(default_factory=list)  # seconds until a server that is gone had nothing under way
     passed: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
@@ -60,6 +62,7 @@ class Scene:
         self._log, self._passed = folder / "server.log", folder / "passed"
         self._servers, self._settings, self._port = servers, settings, installation.free_port()
         self._server: Server | None = None
+        self._second: Server | None = None
         self._crashed = False
 
     @property
@@ -69,13 +72,29 @@ class Scene:
         return self._server
 
     @property
+    def second(self) -> Server:
+        """Another server of the same installation, in rounds that have one."""
+        if self._second is None:
+            raise RuntimeError("this round has no second server")
+        return self._second
+
+    @property
+    def database(self) -> Cluster:
+        if self.cluster is None:
+            raise RuntimeError("this round needs a PostgreSQL")
+        return self.cluster
+
+    @property
     def power(self) -> PowerDisk:
         if self.disk is None:
             raise RuntimeError("this round needs a disk that can be cut off")
         return self.disk
 
-    async def prepare(self, *, on_disk: bool) -> None:
-        """`on_disk`: on a disk that can be cut off. The first round of an installation begins with nothing."""
+    async def prepare(self, *, on_disk: bool, pair: bool = False) -> None:
+        """`on_disk`: on a disk that can be cut off; `pair`: with a second server.
+
+        The first round of an installation begins with nothing.
+        """
         self.folder.mkdir(parents=True)
         self.clock.write_text("0")
         if on_disk:
@@ -92,7 +111,17 @@ class Scene:
         if self.template.cluster is not None:
             self.cluster = await asyncio.to_thread(self._database, self.template.cluster)
             settings = (*settings, f"storage.url={self.cluster.url}")
+        if pair:
+            settings = (*settings, f"storage.blobs={self.data / 'blobs'}")
+            self._second = self._servers(self._joined(), installation.free_port(), settings, self.folder / "second.log")
         self._server = self._servers(self.data, self._port, settings, self._log)
+
+    def _joined(self) -> Path:
+        """The data folder of a further server: it has the secrets, and nothing else."""
+        data = self.folder / "second"
+        shutil.copytree(self.data / "secrets", data / "secrets")
+        shutil.copyfile(self.data / "client.toml", data / "client.toml")
+        return data
 
     def _database(self, template: Cluster) -> Cluster:
         """An empty one for an installation that has never been started."""
@@ -106,11 +135,15 @@ class Scene:
         return cluster
 
     def shared(self) -> Round:
-        return Round(self.server.url, self.template.model, self.ledger, idempotent=self.template.idempotent)
+        urls = tuple(server.url for server in (self._server, self._second) if server is not None)
+        return Round(urls, self.template.model, self.ledger, idempotent=self.template.idempotent)
 
     async def begin(self, kill: Kill | None = None) -> bool:
         """False when it ended before it was ready: a place on the way was its last."""
         return await self._begin(kill) is not None
+
+    async def begin_second(self) -> None:
+        await asyncio.to_thread(self.second.start, {})
 
     async def begin_with_key(self) -> str:
         """The same; the administrator's key."""
@@ -133,12 +166,15 @@ class Scene:
         self._crashed = False
         return key
 
-    async def life(self, kill: Kill) -> None:
-        """From a start to the kill. A place that is not passed in time is made up for by a kill from outside."""
+    async def life(self, kill: Kill, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
+        """From a start to the kill. A place that is not passed in time is made up for by a kill from outside.
+
+        `meanwhile` is done again and again until then.
+        """
         await self.begin(kill)
         deadline = time.monotonic() + LIFE
-        while self.server.ended is None and time.monotonic() < deadline:  # noqa: ASYNC110 - only looking tells
-            await asyncio.sleep(LOOK)
+        while self.server.ended is None and time.monotonic() < deadline:
+            await (meanwhile() if meanwhile else asyncio.sleep(LOOK))
         there = self.server.ended is not None
         if self.server.ended not in (None, -signal.SIGKILL):
             self.outcome.faults.append(f"the server ended by itself: {self.server.ended}\n{self.server.last_lines()}")
@@ -174,7 +210,8 @@ class Scene:
 
     async def check(self, *, at_end: bool = False) -> None:
         engine = self.cluster.engine() if self.cluster is not None else None
-        found = await asyncio.to_thread(checker.check, self.data, self.ledger, engine, at_end=at_end)
+        shared = self.data if self._second is None else self.data / "blobs"
+        found = await asyncio.to_thread(checker.check, (self.data, shared), self.ledger, engine, at_end=at_end)
         new = [sentence for sentence in found if sentence not in self.outcome.faults]
         self.outcome.faults.extend(new)
 
@@ -196,25 +233,35 @@ class Scene:
 
     async def end(self) -> None:
         """Told to stop, it does so in order and leaves nobody behind."""
-        began = time.monotonic()
-        await asyncio.to_thread(self.server.stop)
-        if self.server.ended != 0:
-            self.outcome.faults.append(f"told to stop, it ended with {self.server.ended}: {self.server.last_lines()}")
-        if time.monotonic() - began > ORDERED_END:
-            self.outcome.faults.append(f"it took {time.monotonic() - began:.0f} s to stop")
+        for server in (self._second, self.server):
+            if server is not None:
+                await self._end(server)
         self._count_points()
         deadline = time.monotonic() + GONE
-        while left := processes(str(self.data)):
+        while left := self._processes():
             if time.monotonic() > deadline:
                 self.outcome.faults.append(f"processes were left behind: {left}")
                 break
             await asyncio.sleep(LOOK)
 
+    async def _end(self, server: Server) -> None:
+        began = time.monotonic()
+        await asyncio.to_thread(server.stop)
+        if server.ended != 0:
+            self.outcome.faults.append(f"told to stop, it ended with {server.ended}: {server.last_lines()}")
+        if time.monotonic() - began > ORDERED_END:
+            self.outcome.faults.append(f"it took {time.monotonic() - began:.0f} s to stop")
+
+    def _processes(self) -> list[int]:
+        """Of all servers of this round, and their replicas."""
+        return processes(str(self.data)) + (processes(str(self.folder / "second")) if self._second else [])
+
     async def clear(self) -> None:
         """Whatever happened: nobody of ours is left."""
-        if self._server is not None:
-            await asyncio.to_thread(self._server.kill)
-        for process in processes(str(self.data)):
+        for server in (self._server, self._second):
+            if server is not None:
+                await asyncio.to_thread(server.kill)
+        for process in self._processes():
             tell(process, signal.SIGKILL)
         if self.disk is not None:
             await self.disk.stop()

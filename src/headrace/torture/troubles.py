@@ -23,7 +23,11 @@ HOUR = 3_600_000
 NOTICED = 3.0  # seconds in which a server has noticed that its clock was set
 LEASE = 1_000  # milliseconds, where servers are stopped for longer than a lease
 
-SETTINGS = {Kind.ZOMBIE: (f"jobs.lease={LEASE}",), Kind.DISK: ("storage.floor=0",)}
+SETTINGS = {
+    Kind.ZOMBIE: (f"jobs.lease={LEASE}",),
+    Kind.TAKEOVER: (f"jobs.lease={LEASE}",),
+    Kind.DISK: ("storage.floor=0",),
+}
 EXCUSES = {Kind.ZOMBIE: ("process ended", "was stopped", "replica")}
 
 
@@ -56,7 +60,7 @@ async def power(scene: Scene, dice: random.Random) -> None:
 
 async def _healthy(scene: Scene) -> None:
     await scene.begin()
-    await _goes_on(scene, "the last start")
+    await goes_on(scene, "the last start")
 
 
 async def full_disk(scene: Scene, dice: random.Random) -> None:
@@ -72,6 +76,24 @@ async def io_errors(scene: Scene, dice: random.Random) -> None:
         return dice.choice([{"syncs": share}, {"writes": share}, {"syncs": share, "writes": share}])
 
     await _spells(scene, dice, errors, "I/O errors")
+    if scene.plan.seed % 1000:  # not in the short form
+        await _killed_while_mending(scene, dice)
+
+
+async def _killed_while_mending(scene: Scene, dice: random.Random) -> None:
+    """After a failed fsync the log is written again; then the power goes."""
+
+    async def failing() -> None:
+        await scene.power.weather(seed=dice.randrange(1 << 30), syncs=1.0)
+        await asyncio.sleep(QUIET / 2)
+        await scene.power.weather()
+        await asyncio.sleep(QUIET)
+
+    await scene.crash()
+    await scene.life(Kill("mending.checked", 1), failing)
+    await scene.cut(dice.choice(SHARES), dice.randrange(1 << 30))
+    await scene.check()
+    await _healthy(scene)
 
 
 async def no_database(scene: Scene, dice: random.Random) -> None:
@@ -85,7 +107,7 @@ async def no_database(scene: Scene, dice: random.Random) -> None:
         scene.outcome.troubles["crashes of PostgreSQL"] += 1
         await asyncio.sleep(dice.choice([0.0, 1.0, 3.0]))
         await asyncio.to_thread(scene.cluster.start)
-        await _goes_on(scene, "a crash of PostgreSQL")
+        await goes_on(scene, "a crash of PostgreSQL")
 
 
 async def _spells(scene: Scene, dice: random.Random, weather: Callable[[], dict[str, Any]], what: str) -> None:
@@ -98,7 +120,7 @@ async def _spells(scene: Scene, dice: random.Random, weather: Callable[[], dict[
         await _reads(scene, what)
         counts = await scene.power.weather()
         scene.outcome.troubles["failed calls"] = counts["failed calls"]
-        await _goes_on(scene, what)
+        await goes_on(scene, what)
         if number % 2:  # what was acknowledged meanwhile must be there after a power cut too
             await scene.crash()
             await scene.cut(dice.choice(SHARES), dice.randrange(1 << 30))
@@ -113,7 +135,7 @@ async def clock(scene: Scene, dice: random.Random) -> None:
         scene.set_clock(dice.choice([HOUR, -HOUR, 0]))
         scene.outcome.troubles["clock jumps"] += 1
         await asyncio.sleep(QUIET)
-        await _goes_on(scene, "a jump of the clock")
+        await goes_on(scene, "a jump of the clock")
         if number % 2:
             await asyncio.sleep(NOTICED)
             await scene.crash()
@@ -136,7 +158,7 @@ async def zombies(scene: Scene, dice: random.Random) -> None:
         await asyncio.sleep(LEASE / 1000 * dice.choice([0.5, 2.0]))
         for process in chosen:
             tell(process, signal.SIGCONT)
-        await _goes_on(scene, what)
+        await goes_on(scene, what)
 
 
 async def first_start(scene: Scene) -> None:
@@ -156,7 +178,7 @@ async def first_start(scene: Scene) -> None:
     await scene.check(at_end=True)
 
 
-async def _goes_on(scene: Scene, what: str) -> None:
+async def goes_on(scene: Scene, what: str) -> None:
     """Jobs are acknowledged again."""
     before, deadline = scene.ledger.counts["jobs acknowledged"], time.monotonic() + BACK
     began = time.monotonic()

@@ -83,6 +83,7 @@ async def test_damage_is_found(tmp_path, damage):
 
 
 async def test_what_clients_were_promised_is_looked_for(tmp_path):
+    places = (tmp_path, tmp_path)
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "blobs.key").write_bytes(b"k" * 32)
     async with worked(tmp_path) as (house, job):
@@ -91,13 +92,13 @@ async def test_what_clients_were_promised_is_looked_for(tmp_path):
         order = Order("x", Form.TEXT, Fate.WAIT, tuple(Input(str(number), b"%d" % number) for number in range(5)))
         ledger.attempt("x")
         ledger.acknowledged("x", job.id, "ann", order)
-        assert [] == checker.check(tmp_path, ledger, at_end=True)
+        assert [] == checker.check(places, ledger, at_end=True)
 
         wrong = replace(order, inputs=(*order.inputs[:4], Input("4", b"another")))
         ledger.promises.clear()
         ledger.acknowledged("x", job.id, "ann", wrong)
-        [fault] = checker.check(tmp_path, ledger, at_end=True)
+        [fault] = checker.check(places, ledger, at_end=True)
         assert "x-4 got" in fault
 
         ledger.acknowledged("x", "no-such-job", "ann", order)
-        assert any("was acknowledged and is not there" in one for one in checker.check(tmp_path, ledger, at_end=True))
+        assert any("was acknowledged and is not there" in one for one in checker.check(places, ledger, at_end=True))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import headrace
-from headrace.torture import plan
+from headrace.torture import plan, takeover
 from headrace.torture.plan import Kill, Kind, Plan
 
 PACKAGE = Path(headrace.__file__).parent
@@ -47,6 +47,16 @@ def test_kills_are_spread_over_all_places_that_are_passed():
     assert 20 == len(set(found))
     assert set(passed) == {kill.point for kill in found}
     assert {Kill("a.b", 1), Kill("c.d", 1), Kill("e.f", 1)} <= set(found)
+
+
+def test_few_kills_are_at_other_places_with_each_seed():
+    passed = Counter({f"{letter}.b": 1 for letter in "abcdefghijklmnop"})
+    tried = {kill.point for seed in range(20) for kill in plan.kills(passed, 4, seed)}
+    assert tried == set(passed)
+
+
+def test_the_places_of_takeovers_are_there():
+    assert set(takeover.PLACES) <= set(plan.known_points())
 
 
 def test_a_place_has_its_name_for_itself():
