@@ -10,22 +10,25 @@ from headrace.domain.question import Question
 from headrace.domain.replica import Hardware
 from headrace.runners import log
 
+SHORT = 1.5  # seconds for those who do not answer; what answers has LONG, however busy the machine is
+LONG = 20
+LATE = f"did not answer within {SHORT:g} s (timeout.run)"
 COSTLY = [
     ("exits", "it exited with code 3"),
     ("crashes", "signal 11 (SIGSEGV)"),
     ("raises", "ValueError: no cat in this picture"),
     ("leaves", "the model called sys.exit('I am off')"),
-    ("hangs", "did not answer within 0.5 s (timeout.run)"),
-    ("hangs_in_c", "did not answer within 0.5 s (timeout.run)"),
-    ("stubborn", "did not answer within 0.5 s (timeout.run)"),
-    ("stops", "did not answer within 0.5 s (timeout.run)"),
+    ("hangs", LATE),
+    ("hangs_in_c", LATE),
+    ("stubborn", LATE),
+    ("stops", LATE),
     ("gulps", "MemoryError: the model asked for more memory than its limit"),
     ("threads", "limit"),  # of threads, or of processes and threads: whichever is noticed first
     ("fills_disk_in_one_file", "the model reached its limit of bytes in one file"),
     ("scribbles", "the model wrote into its connection to the server: what it wrote there is not an answer"),
     ("hangs_up", "the replica ended before it had answered"),
-    ("lies", "did not answer within 0.5 s (timeout.run)"),
-    ("returns_too_many", "it returned 100000 outputs, the limit is 1000"),
+    ("lies", LATE),
+    ("returns_too_many", "it returned 5000 outputs, the limit is 1000"),
     ("returns_nonsense", "an output holds a Model, which cannot be written as JSON"),
     ("sinks_too_deep", "RecursionError"),
     ("ends_its_group", "signal 9 (SIGKILL)"),
@@ -43,7 +46,8 @@ LOOKED_AT = [
 
 @pytest.mark.parametrize(("animal", "says"), COSTLY)
 async def test_it_costs_its_own_input_only(keeper: Keeper, animal: str, says: str) -> None:
-    before, bad, after = await keeper.ask(animal, b"good", b"bad", b"good", timeout=0.5)
+    timeout = SHORT if says == LATE else LONG
+    before, bad, after = await keeper.ask(animal, b"good", b"bad", b"good", timeout=timeout)
 
     assert ["fine", "fine"] == [before, after]
     assert says in bad
@@ -125,14 +129,14 @@ async def test_who_ends_the_process_above_it_ends_too(plain: Keeper) -> None:
 
 
 async def test_in_the_sandbox_there_is_nobody_to_end(sandboxed: Keeper) -> None:
-    before, bad, after = await sandboxed.ask("ends_its_parent", b"good", b"bad", b"good", timeout=0.5)
+    before, bad, after = await sandboxed.ask("ends_its_parent", b"good", b"bad", b"good", timeout=SHORT)
 
     assert ["fine", "fine"] == [before, after]
-    assert "did not answer within 0.5 s" in bad
+    assert LATE in bad
 
 
 async def test_in_the_sandbox_who_ends_everybody_ends_alone(sandboxed: Keeper) -> None:
-    before, bad, after = await sandboxed.ask("ends_everything", b"good", b"bad", b"good", timeout=0.5)
+    before, bad, after = await sandboxed.ask("ends_everything", b"good", b"bad", b"good", timeout=SHORT)
 
     assert ["fine", "fine"] == [before, after]
     assert "fine" != bad

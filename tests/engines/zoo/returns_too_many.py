@@ -1,8 +1,8 @@
-"""Returns a hundred thousand outputs."""
+"""Returns five thousand outputs."""
 
 
 class Model:
     def predict(self, inputs):
         if inputs["input.txt"] == b"bad":
-            return {f"{number}.txt": "" for number in range(100_000)}
+            return {f"{number}.txt": "" for number in range(5_000)}
         return {"results.json": {"fine": True}}
