@@ -17,6 +17,7 @@ from headrace.catalog.tags import Tags
 from headrace.catalog.test_inputs import TestInputs
 from headrace.catalog.versions import Versions
 from headrace.deployment.deployment import Deployment
+from headrace.dialects.slots import Slots
 from headrace.domain.body import BodyStore
 from headrace.fleet.reconcile import Fleet
 from headrace.inference.ask import Ask
@@ -61,3 +62,4 @@ class Rooms:
     regions: Regions = field(default_factory=Regions)
     calls: Requests = field(default_factory=lambda: Requests("grpc"))
     requests: Requests = field(default_factory=lambda: Requests("http"))
+    slots: Slots = field(default_factory=lambda: Slots(0))

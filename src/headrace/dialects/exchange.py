@@ -5,13 +5,15 @@ One coroutine does both, so neither side can wait for the other for ever, and no
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 
-from headrace.dialects.framing import ASK, AnswerHead, frame_start, parse_answers, read_start
+from headrace.dialects.asking import frame_of
+from headrace.dialects.framing import AnswerHead, parse_answers, read_start
+from headrace.dialects.lane import Lane
 from headrace.dialects.ledger import Ledger, media_of
 from headrace.dialects.media import media_type
 from headrace.dialects.wire import Wire
-from headrace.domain.body import INLINE, PIECE, BlobRef, Body, BodyStore, size_of
+from headrace.domain.body import INLINE, PIECE, BlobRef, Body, BodyStore
 from headrace.domain.errors import StorageFailed
 from headrace.domain.question import Answer, Form, Output, Question
 
@@ -26,16 +28,16 @@ class Exchange:
         self._outgoing: AsyncIterator[bytes] | None = None
         self._stream, self._given = False, 0  # one question with any number of answers, and how many were given
 
-    def open(self, questions: Sequence[Question], timeout: float) -> None:
+    def open(self, questions: Sequence[Question], timeout: float, lane: Lane) -> None:
         """The ledger's exchange has begun. Raises Gone."""
         self._ledger.open(questions, timeout, asyncio.get_running_loop().time())
         self._stream = bool(questions) and questions[0].stream
-        start, stored = start_of(questions)
-        if stored:
-            self._wire.write(start)
-            self._outgoing = self._pieces(questions)
+        frame = frame_of(questions, lane)
+        if frame.stored:
+            self._wire.write(frame.start)
+            self._outgoing = self._pieces(frame.bodies)
         else:
-            self._wire.write(b"".join([start, *(body for body in _bodies(questions) if isinstance(body, bytes))]))
+            self._wire.write(b"".join([frame.start, *(body for body in frame.bodies if not isinstance(body, BlobRef))]))
 
     async def more(self) -> list[Answer]:
         """The next answers, at least one. Raises Late, Gone, Garbage, StorageFailed."""
@@ -121,10 +123,10 @@ class Exchange:
         async for _ in self._arriving(size):
             pass
 
-    async def _pieces(self, questions: Sequence[Question]) -> AsyncIterator[bytes]:
+    async def _pieces(self, bodies: Sequence[Body | memoryview]) -> AsyncIterator[bytes]:
         small = bytearray()
-        for body in _bodies(questions):
-            if isinstance(body, bytes):
+        for body in bodies:
+            if not isinstance(body, BlobRef):
                 small += body
             if small and (len(small) > PIECE or isinstance(body, BlobRef)):
                 yield bytes(small)
@@ -141,27 +143,3 @@ class Exchange:
             yield piece
         if size != ref.size:
             raise StorageFailed(f"the stored body {ref.digest} has {size} bytes and should have {ref.size}")
-
-
-def _bodies(questions: Sequence[Question]) -> Iterator[Body]:
-    for question in questions:
-        yield from question.inputs.values()
-
-
-def start_of(questions: Sequence[Question]) -> tuple[bytes, int]:
-    """The ASK frame as far as its bodies, and how many bytes of them lie in the store."""
-    entries: list[tuple[object, ...]] = []
-    total = stored = 0
-    for question in questions:
-        names = []
-        for name, body in question.inputs.items():
-            size = size_of(body)
-            names.append((name, size))
-            total += size
-            stored += size if isinstance(body, BlobRef) else 0
-        if question.form is Form.FILES:
-            entries.append((question.explain, names))
-        else:
-            meta = {**question.meta, "stream": "1"} if question.stream else question.meta
-            entries.append((question.explain, names, question.form, meta))
-    return frame_start(ASK, entries, total), stored

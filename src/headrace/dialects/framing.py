@@ -1,11 +1,13 @@
 """The shape of our frames, and the checks on those that come from a model: nothing in them is to be trusted.
 
 frame = kind (1 byte) · length of the header (4) · length of the bodies (8) · header (JSON) · bodies, back to back
-LOAD    → {output: most bytes of one answer, model, version, inputs, outputs: their names}; with it travels the
-          descriptor of the progress cell (cell.py)
+LOAD    → {output: most bytes of one answer, model, version, inputs, outputs: their names}; with it travel the
+          descriptors of the progress cell (cell.py), of the lane (lane.py) and of the calls (calls.py)
 READY   ← {batch_size, inputs, outputs, tensors or null}         FAILED ← {error, trace}
 ASK     → [[explain, [[name, size], …]], …]     one entry for each question; with a form other than files it is
-          [explain, [[name, size], …], form, meta]
+          [form, size, meta], or [form, size, meta, number] where the body does not follow, but lies in memory of that
+          number, which the replica shares (slots.py)
+FORGET  → [number, …]     of memory that will not be named again
 ANSWERS ← [[started, ended, latency, error or null, [[name, size], …]], …]     in order, any number in one frame;
           optional fields after these: fault, meta, more: further answers to the same question follow
 """
@@ -20,7 +22,7 @@ from headrace.domain.question import Fault
 from headrace.domain.tensor import TensorModel
 
 HEAD = struct.Struct(">BIQ")
-LOAD, ASK, READY, FAILED, ANSWERS = range(1, 6)
+LOAD, ASK, READY, FAILED, ANSWERS, FORGET = range(1, 7)
 LONGEST_HEADER = 8 << 20  # bytes
 MOST_OUTPUTS = 1_000  # of one answer
 LONGEST_META = 1_000  # characters of one value

@@ -38,6 +38,11 @@ class Ledger:
         self._since = at
 
     @property
+    def soonest(self) -> float:
+        """Before this it is not late, whatever it works on."""
+        return self._since + self._timeout
+
+    @property
     def deadline(self) -> float:
         """A replica that batches gets the time of all that it works on together."""
         _, together = self._cell.read()

@@ -18,7 +18,7 @@ from headrace.dialects.framing import Garbage
 from headrace.dialects.http_client import HttpClient, Reply, Request, TooMuch
 from headrace.dialects.shared_folder import SharedFolder, Unreadable
 from headrace.dialects.wire import Gone, Late
-from headrace.domain.body import Body, BodyStore, whole
+from headrace.domain.body import BodyStore, Given, whole
 from headrace.domain.clock import now
 from headrace.domain.errors import LimitReached, ModelFailed, ReplicaLost
 from headrace.domain.image import Contract
@@ -116,7 +116,7 @@ class ModzyHttp:
             results.append({name: await whole(one.body, self._ways.store) for name, one in outputs.items()})
         return _times(started, since).answer(asked.answer(results))
 
-    async def _ran(self, inputs: Mapping[str, Body], until: float, *, explain: bool) -> dict[str, Output]:
+    async def _ran(self, inputs: Mapping[str, Given], until: float, *, explain: bool) -> dict[str, Output]:
         """Raises Trouble, Late, Gone, OSError."""
         try:
             turn = await self._folder.put(inputs)

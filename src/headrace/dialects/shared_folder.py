@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from headrace.dialects.media import media_type
-from headrace.domain.body import INLINE, PIECE, BlobRef, Body, BodyStore
+from headrace.domain.body import INLINE, PIECE, BlobRef, BodyStore, Given, Slot
 from headrace.domain.errors import StorageFailed
 from headrace.domain.question import Output
 
@@ -49,7 +49,7 @@ class SharedFolder:
             os.close(self._folder)
             self._folder = -1
 
-    async def put(self, inputs: Mapping[str, Body]) -> Turn:
+    async def put(self, inputs: Mapping[str, Given]) -> Turn:
         """Raises Unreadable for names that no file can have, StorageFailed."""
         for name in inputs:
             if "/" in name or "\0" in name or name in {"", ".", ".."} or len(name.encode()) > LONGEST_NAME:
@@ -67,7 +67,7 @@ class SharedFolder:
             raise
         return turn
 
-    def _made(self, name: str, inputs: Mapping[str, Body]) -> Turn:
+    def _made(self, name: str, inputs: Mapping[str, Given]) -> Turn:
         """Each folder is made and opened in the one above it: what the model puts in its place is not followed.
 
         In a thread: a disk that is busy takes milliseconds for each of these.
@@ -84,9 +84,9 @@ class SharedFolder:
             finally:
                 os.close(place)
             for one, body in inputs.items():
-                if isinstance(body, bytes):
+                if not isinstance(body, BlobRef):
                     with _new_file(opened[0], one) as file:
-                        file.write(body)
+                        file.write(body.view if isinstance(body, Slot) else body)
         except OSError as error:
             for descriptor in opened:
                 os.close(descriptor)

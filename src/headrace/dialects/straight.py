@@ -8,11 +8,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from headrace.dialects.asking import frame_of
 from headrace.dialects.dialect import Taker
-from headrace.dialects.exchange import start_of
 from headrace.dialects.framing import ANSWERS, HEAD, LONGEST_HEADER, Garbage, parse_answers
+from headrace.dialects.lane import Lane
 from headrace.dialects.ledger import Ledger
 from headrace.dialects.wire import Gone, Late, Wire
+from headrace.domain.body import Slot
 from headrace.domain.question import Answer, Form, Question
 
 COPIED = 64 * 1024  # bytes of bodies that are copied together for one write
@@ -24,7 +26,7 @@ logger = logging.getLogger(__name__)
 def may_go_straight(questions: Sequence[Question]) -> bool:
     """One body each, in memory, and one answer."""
     for question in questions:
-        if question.form is Form.FILES or question.stream or type(question.inputs.get("")) is not bytes:
+        if question.form is Form.FILES or question.stream or not isinstance(question.inputs.get(""), (bytes, Slot)):
             return False
     return True
 
@@ -32,28 +34,29 @@ def may_go_straight(questions: Sequence[Question]) -> bool:
 class Line:
     """Over the wire and the ledger of one replica. One taker at a time."""
 
-    def __init__(self, wire: Wire, ledger: Ledger, max_output: int) -> None:
-        self._wire, self._ledger, self._largest = wire, ledger, max_output + SLACK
+    def __init__(self, wire: Wire, ledger: Ledger, lane: Lane, max_output: int) -> None:
+        self._wire, self._ledger, self._lane, self._largest = wire, ledger, lane, max_output + SLACK
         self._loop = asyncio.get_running_loop()
         self._taker: Taker | None = None
         self._pieces: list[bytes] = []  # of a frame that is not whole
         self._have = self._want = 0  # bytes of it that are here, and with which it can be read on
         self._watch: asyncio.TimerHandle | None = None
         self._unsent = 0
+        self._questions: Sequence[Question] = ()  # while the replica may read what they lie in
         self.spoilt = False  # an exchange did not come to its end
 
     def ask(self, questions: Sequence[Question], timeout: float, taker: Taker) -> None:
         """Raises Gone."""
         self._ledger.open(questions, timeout, self._loop.time())
-        start, _ = start_of(questions)
-        parts = [start, *[question.inputs[""] for question in questions]]
-        if sum(map(len, parts)) <= COPIED:  # type: ignore[arg-type] # they are bytes: see may_go_straight
-            self._wire.write(b"".join(parts))  # type: ignore[arg-type]
+        frame = frame_of(questions, self._lane)
+        parts = [frame.start, *frame.bodies]
+        if frame.size <= COPIED:
+            self._wire.write(b"".join(parts))  # type: ignore[arg-type] # nothing is stored: see may_go_straight
         else:
             self._wire.write_all(parts)  # type: ignore[arg-type]
-        self._taker = taker
+        self._taker, self._questions = taker, questions
         self._wire.listen(self)
-        self._set_clock()
+        self._set_clock(self._ledger.soonest)
 
     def arrived(self, data: bytes) -> None:
         if self._have:
@@ -115,7 +118,7 @@ class Line:
             self._end(Garbage("it wrote an answer there before it was asked") if rest else None)
 
     def _end(self, why: Late | Gone | Garbage | None) -> None:
-        taker, self._taker = self._taker, None
+        taker, self._taker, self._questions = self._taker, None, ()
         self.spoilt = why is not None
         self._wire.listen(None)
         if taker is not None:
@@ -123,8 +126,7 @@ class Line:
 
     # the clock
 
-    def _set_clock(self) -> None:
-        due = self._ledger.deadline
+    def _set_clock(self, due: float) -> None:
         if self._watch is not None:
             if self._watch.when() <= due:
                 return
@@ -142,4 +144,4 @@ class Line:
         if self._ledger.deadline <= self._loop.time():
             self._end(Late())
         else:
-            self._set_clock()
+            self._set_clock(self._ledger.deadline)

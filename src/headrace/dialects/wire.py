@@ -55,7 +55,7 @@ class Wire(asyncio.Protocol):
             raise Gone
         self._transport.write(data)
 
-    def write_all(self, parts: Sequence[bytes]) -> None:
+    def write_all(self, parts: Sequence[bytes | memoryview]) -> None:
         """In one piece, without copying them together. Raises Gone."""
         if self._lost or self._transport is None:
             raise Gone

@@ -1,4 +1,7 @@
-"""A body of bytes: small ones travel as they are, large ones as the name under which they are stored."""
+"""A body of bytes: small ones travel as they are, large ones as the name under which they are stored.
+
+Or, where a large one is asked and answered while somebody waits for it, as the memory in which it lies.
+"""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,10 +19,27 @@ class BlobRef:
     size: int
 
 
+class Slot:
+    """A body in memory from which replicas read it by themselves (dialects/slots.py): `view` is exactly its bytes.
+
+    Nobody gives it back. What it lies in is used again when nobody holds it, so neither it nor a part of its view may
+    be held longer than the body is needed, or be part of a circle.
+    """
+
+    __slots__ = ("__weakref__", "size", "view")
+
+    def __init__(self, view: memoryview) -> None:
+        self.view, self.size = view, len(view)
+
+    def __len__(self) -> int:
+        return self.size
+
+
 Body = bytes | BlobRef
+Given = Body | Slot  # what may be asked; answers are bodies
 
 
-def size_of(body: Body) -> int:
+def size_of(body: Given) -> int:
     return body.size if isinstance(body, BlobRef) else len(body)
 
 
@@ -35,10 +55,12 @@ class BodyStore(Protocol):
         ...
 
 
-async def whole(body: Body, store: BodyStore) -> bytes:
+async def whole(body: Given, store: BodyStore) -> bytes:
     """All bytes in memory: for those who have checked the size before."""
     if isinstance(body, bytes):
         return body
+    if isinstance(body, Slot):
+        return bytes(body.view)
     return b"".join([piece async for piece in store.pieces(body)])
 
 

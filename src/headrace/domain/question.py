@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from headrace.domain.body import Body
+from headrace.domain.body import Body, Given
 from headrace.domain.clock import Millis
 
 
@@ -22,6 +22,7 @@ class Form(StrEnum):
     FILES = "files"  # model input name → content of that file
     V2_REST = "v2-rest"  # "" → the HTTP body of an inference request, JSON or JSON with binary tensors
     V2_GRPC = "v2-grpc"  # "" → a serialized ModelInferRequest
+    HTTP = "http"  # "" → a request of HTTP for one of the model's own routes: its head as JSON, then its body
 
 
 class Fault(StrEnum):
@@ -36,7 +37,7 @@ class Fault(StrEnum):
 class Question:
     """`meta` holds short facts that belong to the form, such as the length of the JSON before binary tensors."""
 
-    inputs: Mapping[str, Body]
+    inputs: Mapping[str, Given]
     form: Form = Form.FILES
     explain: bool = False
     meta: Mapping[str, str] = field(default_factory=dict)

@@ -91,8 +91,10 @@ class Wire:
         self._waiting = [given for _, given, _ in questions]
         asked = []
         for form, given, meta in questions:
-            names = [(name, len(one)) for name, one in given.items()] if form == "files" else [("", len(given))]
-            asked.append(Asked([False, names] if form == "files" else [False, names, form, dict(meta)]))
+            if form == "files":
+                asked.append(Asked([False, [(name, len(one)) for name, one in given.items()]]))
+            else:
+                asked.append(Asked([form, len(given), dict(meta)]))
         desk.answer_all(asked, self, self)
         return self._answers()
 
@@ -116,8 +118,10 @@ class Wire:
     def taken(self) -> int:
         return len(self.heads)
 
-    def one(self, _asked: Asked) -> memoryview:
-        return self._waiting.pop(0)
+    def one(self, _asked: Asked) -> bytearray:
+        return bytearray(self._waiting.pop(0))
+
+    seen = one
 
     def files(self, _asked: Asked) -> dict[str, bytes]:
         return self._waiting.pop(0)

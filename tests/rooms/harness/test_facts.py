@@ -50,6 +50,13 @@ def test_the_id_stands_before_the_sentence_when_one_was_given() -> None:
         TWO.check(Request("7", [one("INPUT0")]))
 
 
+@pytest.mark.parametrize(("meta", "told"), [({"id": "7"}, False), ({"id": "7", "named": "1"}, True), ({}, True)])
+def test_an_id_that_the_server_made_is_of_no_use_to_anybody(meta: dict[str, str], told: bool) -> None:
+    with pytest.raises(Refused) as caught:
+        TWO.check(Request("7", [one("INPUT0")]), meta)
+    assert told is str(caught.value).startswith("[request id: 7] ")
+
+
 def test_an_unknown_output() -> None:
     with pytest.raises(Refused, match="unexpected inference output 'ZZ' for model 'simple'"):
         TWO.check(Request("", [one("INPUT0"), one("INPUT1")], (Wanted("Y"), Wanted("ZZ"))))

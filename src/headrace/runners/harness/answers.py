@@ -13,7 +13,7 @@ from typing import Any
 from headrace.runners.harness.jsons import dumps
 
 HEAD = struct.Struct(">BIQ")  # kind, bytes of the JSON header, bytes of the bodies
-LOAD, ASK, READY, FAILED, ANSWERS = range(1, 6)
+LOAD, ASK, READY, FAILED, ANSWERS, FORGET = range(1, 7)
 FLUSH_BYTES = 64 * 1024
 FLUSH_SECONDS = 0.02
 SLOW = 5.0  # milliseconds; answers of a model this slow are sent one by one
@@ -43,9 +43,8 @@ class Answers:
             os._exit(0)  # a fork of the model came back here: only the first process answers
         with self._lock:
             self._heads.append(head)
-            for body in bodies:
-                self._bodies.append(body)
-                self._size += len(body)
+            self._bodies += bodies
+            self._size += sum(map(len, bodies))
             if last or self._size > FLUSH_BYTES or head[2] > SLOW:
                 self._flush()
             elif not self._watched:

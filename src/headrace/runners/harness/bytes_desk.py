@@ -46,7 +46,7 @@ class BytesDesk:
         for index, end in turns(questions, max(1, self._model.batch_size)):
             started(index, end - index)
             clock = Clock()
-            decoded = [self._decoded(asked, bodies.one(asked)) for asked in questions[index:end]]
+            decoded = [self._decoded(asked, memoryview(bodies.one(asked))) for asked in questions[index:end]]
             batch = [files for one in decoded if not isinstance(one, BaseException) for files in one[1]]
             results = iter(self._predicted(batch))
             times = clock.stop(end - index)
@@ -58,7 +58,7 @@ class BytesDesk:
         """Each result that the model gives is an answer; its outputs have one element. Elements follow each other."""
         started(0, 1)
         clock, failure = Clock(), None
-        decoded = self._decoded(asked, bodies.one(asked))
+        decoded = self._decoded(asked, memoryview(bodies.one(asked)))
         if isinstance(decoded, BaseException):
             self.send(*failed(decoded, clock.stop(1), asked, self.name), last=True)
             return
@@ -92,7 +92,7 @@ class BytesDesk:
     def _decoded(self, asked: Asked, body: memoryview) -> tuple[Request, list[dict[str, bytes]]] | BaseException:
         try:
             request = self._forms[asked.form].decode(body, asked.meta)
-            self._facts.check(request)
+            self._facts.check(request, asked.meta)
             return request, rows_of(request, self._facts.name)
         except Exception as failure:  # noqa: BLE001 - no request may end this process, whatever it holds
             return failure

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.runners.harness.failures import log, sentence
-from headrace.runners.harness.questions import FILES, Asked
+from headrace.runners.harness.questions import Asked
 from headrace.runners.harness.serving import Loaded
 
 PORT = 8080
@@ -130,7 +130,7 @@ class Contained:
     def _answered(self, inputs: dict[str, bytes], target: Path, explain: bool) -> tuple[int, str]:
         if self._loaded is None:
             return 500, "the model is not loaded"
-        asked = Asked([explain, [(name, len(content)) for name, content in inputs.items()], FILES, {}])
+        asked = Asked([explain, [(name, len(content)) for name, content in inputs.items()]])
         self._loaded.desk(files=True).answer_all([asked], Given(inputs), Alone())  # type: ignore[arg-type]
         if self._kept.error is not None:
             return 422, self._kept.error

@@ -59,9 +59,11 @@ def _said(parameters: dict[str, Any] | None) -> str | None:
 def run_together(model: Adapter, facts: Facts, requests: list[Request]) -> list[Reply]:
     """Raises Refused, and whatever the model raises."""
     arrays, asked = arrays_of(facts, requests)
-    result = model.run(arrays, asked)
-    given = result if isinstance(result, Given) else Given(result)
-    return replies(facts, requests, given, asked.outputs)
+    return replies(facts, requests, given_of(model.run(arrays, asked)), asked.outputs)
+
+
+def given_of(result: dict[str, Any] | Given) -> Given:
+    return result if isinstance(result, Given) else Given(result)
 
 
 def arrays_of(facts: Facts, requests: list[Request]) -> tuple[dict[str, Any], Asked]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from headrace.runners.harness.tensors import DATATYPES, Input, Refused, Request, Spec, count_of, flatten
@@ -11,6 +13,8 @@ BATCHING_NOTE = (
     "input shape. If you want to specify the full shape including the batch dim in your input dims config, try setting "
     "max_batch_size to zero. See the model configuration docs for more info on max_batch_size."
 )
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Declared(Protocol):
@@ -47,8 +51,11 @@ class Facts:
             "sequences": self.sequences,
         }
 
-    def check(self, request: Request) -> None:
-        """Raises Refused with Triton's texts. Data in lists are flat afterwards."""
+    def check(self, request: Request, meta: Mapping[str, str] = NOTHING) -> None:
+        """Raises Refused with Triton's texts. Data in lists are flat afterwards.
+
+        `meta`: of the question. An id is told that the caller gave, not one that the server made for him.
+        """
         words = request.words
         if words is not None and words.good and words.fits(request.inputs[0].data):
             return
@@ -57,9 +64,9 @@ class Facts:
             if words is not None:
                 words.good = True
         except Refused as error:
-            raise Refused(
-                f"[request id: {request.id}] {error}" if request.id_given else str(error), error.kind
-            ) from None
+            made = request.id == meta.get("id") and "named" not in meta
+            known = request.id_given and not made
+            raise Refused(f"[request id: {request.id}] {error}" if known else str(error), error.kind) from None
 
     def _check(self, request: Request) -> None:
         if self._specs:

@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from headrace.runners.harness.slots import Slots
+
 GROUP_BYTES = 64 << 20  # of bodies that are read for one turn
-FILES = "files"
+FILES, HTTP, REST = "files", "http", "v2-rest"  # forms of questions
 
 
 class Started(Protocol):
@@ -29,26 +31,31 @@ class Started(Protocol):
 
 
 class Asked:
-    """One entry of an ASK frame."""
+    """One entry of an ASK frame. `names`: of files, with sizes; `slot`: number of the memory where a body lies."""
 
-    __slots__ = ("explain", "form", "meta", "names", "size")
+    __slots__ = ("explain", "form", "meta", "names", "size", "slot")
 
     def __init__(self, entry: list[Any]) -> None:
-        self.explain: bool = entry[0]
-        self.names: list[tuple[str, int]] = entry[1]
-        if len(entry) > 2:  # noqa: PLR2004 - the fields of every form
-            self.form: str = entry[2]
-            self.meta: dict[str, str] = entry[3]
+        self.names: list[tuple[str, int]] = []
+        self.meta: dict[str, str]
+        self.size: int
+        self.slot: int | None = None
+        if type(entry[0]) is not bool:
+            self.explain = False
+            self.form, self.size, self.meta, *slot = entry
+            if slot:
+                self.slot = slot[0]
         else:
+            self.explain, self.names = entry
             self.form, self.meta = FILES, {}
-        self.size = sum([size for _, size in self.names])
+            self.size = sum([size for _, size in self.names])
 
 
 class Bodies:
-    """The connection, from which each body is read once and in order."""
+    """The connection, from which each body is read once and in order, and the memory in which large ones lie."""
 
-    def __init__(self, reader: io.BufferedReader[Any]) -> None:
-        self._reader = reader
+    def __init__(self, reader: io.BufferedReader[Any], slots: Slots) -> None:
+        self._reader, self._slots = reader, slots
 
     def files(self, asked: Asked) -> dict[str, bytes]:
         found = {}
@@ -59,16 +66,33 @@ class Bodies:
             found[name] = body
         return found
 
-    def one(self, asked: Asked) -> memoryview:
-        """The body of a question that has one, in memory that may be written to."""
+    def one(self, asked: Asked) -> bytearray:
+        """The body of a question that has one: our own, so that it may be kept and written to."""
+        return own(self.seen(asked))
+
+    def seen(self, asked: Asked) -> bytes | bytearray | memoryview:
+        """The same, or what may only be read: text, and for a moment a view of memory that is shared."""
+        if asked.slot is not None:
+            return self._slots.view(asked.slot, asked.size)
+        if asked.form == REST and "json" not in asked.meta:
+            text = self._reader.read(asked.size)
+            if len(text) != asked.size:
+                sys.exit(0)  # the server is gone
+            return text
         body = bytearray(asked.size)
         if self._reader.readinto(body) != len(body):
             sys.exit(0)  # the server is gone
-        return memoryview(body)
+        return body
+
+
+def own(body: bytes | bytearray | memoryview) -> bytearray:
+    return body if type(body) is bytearray else bytearray(body)
 
 
 class Clock:
     """When a turn began and how long it took: the first three fields of an answer's head."""
+
+    __slots__ = ("_begin", "_wall")
 
     def __init__(self) -> None:
         self._wall, self._begin = time.time(), time.perf_counter()

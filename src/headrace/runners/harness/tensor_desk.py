@@ -5,21 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.runners.harness.adapters.adapter import Adapter
+from headrace.runners.harness.adapters.adapter import Asked as Told
 from headrace.runners.harness.answers import Answers
 from headrace.runners.harness.classify import classified
 from headrace.runners.harness.failures import log, within
 from headrace.runners.harness.files_form import FilesForm
 from headrace.runners.harness.flow import STREAM
-from headrace.runners.harness.merge import groups, run_together
+from headrace.runners.harness.jsons import loads
+from headrace.runners.harness.merge import given_of, groups, replies, run_together
 from headrace.runners.harness.model_facts import Facts
 from headrace.runners.harness.outcomes import answered, failed
-from headrace.runners.harness.questions import FILES, Asked, Bodies, Clock, Started, turns
+from headrace.runners.harness.questions import FILES, REST, Asked, Bodies, Clock, Started, own, turns
+from headrace.runners.harness.quick import Quick
 from headrace.runners.harness.streaming import stream_one, the_whole
 from headrace.runners.harness.tensors import Reply, Request
 from headrace.runners.harness.v2_json import JsonForm
 from headrace.runners.harness.v2_proto import ProtoForm
+from headrace.runners.harness.words import Words
 
 AT_ONCE = 256  # questions that are read and sorted together
+
+Sent = tuple[tuple[Any, ...], list[bytes]]  # the head of an answer, and its bodies
 
 
 class TensorDesk:
@@ -28,9 +34,10 @@ class TensorDesk:
     def __init__(self, model: Adapter, facts: Facts, answers: Answers, at_most: int) -> None:
         self._model, self._facts, self._answers, self._at_most = model, facts, answers, at_most
         self.name = facts.name
-        as_json = JsonForm(facts)
-        self._forms: dict[str, JsonForm | ProtoForm] = {"v2-rest": as_json, "v2-grpc": ProtoForm(facts)}
-        self._files = FilesForm(facts, as_json)
+        self._json, self._proto = JsonForm(facts), ProtoForm(facts)
+        self._forms: dict[str, JsonForm | ProtoForm] = {REST: self._json, "v2-grpc": self._proto}
+        self._files = FilesForm(facts, self._json)
+        self._quick = Quick(facts.output_types)
         self._at_once = AT_ONCE if facts.rows > 1 else 1
 
     def answer_all(self, questions: list[Asked], bodies: Bodies, started: Started) -> None:
@@ -54,27 +61,71 @@ class TensorDesk:
             Turn(self, questions[index:end], index, started).run(bodies, last=end == len(questions))
 
     def _one(self, asked: Asked, bodies: Bodies, last: bool) -> None:
-        """The shortest way, for a question that nobody waits beside."""
+        """For a question that nobody waits beside."""
         clock = Clock()
-        request = self.decode(asked, bodies)
-        if isinstance(request, BaseException):
-            self.send(*failed(request, clock.stop(1), asked, self.name), last)
+        if asked.form == FILES:
+            self.send(*self._alone(asked, bodies.files(asked), clock), last)
             return
+        body = bodies.seen(asked)
+        known = self._known(asked, body)
+        mine = own(body) if known is None else None
+        if type(body) is memoryview:
+            body.release()  # whoever finds it in a traceback should not reach for what is unmapped by then
+        self.send(*(self._alone(asked, mine, clock) if known is None else self._again(asked, *known, clock)), last)
+
+    def _known(self, asked: Asked, body: Any) -> tuple[Words, dict[str, Any]] | None:
+        """What the model is given of a request in words that are known. Raises nothing."""
+        meta, arrays = asked.meta, None
+        if not meta.get("id") or "headers" in meta or asked.form not in self._forms:
+            return None
+        if asked.form == REST and "json" not in meta:
+            parts = self._json.words.split(bytes(body))
+            words = None if parts is None else self._json.words.find(parts[0])
+            if parts is not None and words is not None:
+                arrays = self._quick.of_json(words, parts[1])
+        else:
+            find = self._proto.words.find if asked.form == "v2-grpc" else self._json.before
+            words, start = find(body, meta) or (None, 0)
+            if words is not None:
+                arrays = self._quick.of_bytes(words, body, start)
+        return None if arrays is None or words is None else (words, arrays)
+
+    def _again(self, asked: Asked, words: Words, arrays: dict[str, Any], clock: Clock) -> Sent:
+        try:
+            one_id, form = asked.meta["id"], self._forms[asked.form]
+            given = self._model.run(arrays, Told(words.plan.wanted, {}, words.first.inputs, one_id, self.name))
+            times = clock.stop(1)
+            outputs = self._quick.outputs(words.plan, given)
+            plain = None if outputs is None else form.plain(words, asked.meta, outputs)
+            if plain is not None:
+                body, meta = plain
+                within(len(body), self._at_most)
+                return answered(times, [("", len(body))], meta), [body]
+            [reply] = replies(self._facts, [words.again(None, one_id)], given_of(given), words.plan.wanted)
+            names, contents, meta = self.encode(asked, reply)
+        except BaseException as failure:  # noqa: BLE001 - also SystemExit: whatever the model does costs its input only
+            log(failure)
+            return failed(failure, clock.stop(1), asked, self.name)
+        return answered(times, names, meta), contents
+
+    def _alone(self, asked: Asked, given: Any, clock: Clock) -> Sent:
+        request = self.decode(asked, given)
+        if isinstance(request, BaseException):
+            return failed(request, clock.stop(1), asked, self.name)
         try:
             [reply] = self.run([request])
             times = clock.stop(1)
             names, contents, meta = self.encode(asked, reply)
-        except BaseException as failure:  # noqa: BLE001 - also SystemExit: whatever the model does costs its input only
+        except BaseException as failure:  # noqa: BLE001 - as above
             log(failure)
-            self.send(*failed(failure, clock.stop(1), asked, self.name), last)
-        else:
-            self.send(answered(times, names, meta), contents, last)
+            return failed(failure, clock.stop(1), asked, self.name)
+        return answered(times, names, meta), contents
 
     def _stream(self, asked: Asked, bodies: Bodies, started: Started) -> None:
         """Any number of answers to one question."""
         started(0, 1)
         clock = Clock()
-        request = self.decode(asked, bodies)
+        request = self.decode(asked, bodies.one(asked))
         if isinstance(request, BaseException):
             self.send(*failed(request, clock.stop(1), asked, self.name), last=True)
         else:
@@ -93,7 +144,7 @@ class TensorDesk:
     def _joined(self, asked: Asked, bodies: Bodies, last: bool) -> None:
         clock = Clock()
         try:
-            request = self.decode(asked, bodies)
+            request = self.decode(asked, bodies.files(asked))
             if isinstance(request, BaseException):
                 raise request  # noqa: TRY301 - one place where failures become answers
             found = the_whole(self._model, self._facts, request, self._at_most)
@@ -106,14 +157,16 @@ class TensorDesk:
         names = [(name, len(body)) for name, body in files]
         self.send(answered(clock.stop(1), names, {}), [body for _, body in files], last)
 
-    def decode(self, asked: Asked, bodies: Bodies) -> Request | BaseException:
-        files, body = ({}, bodies.one(asked)) if asked.form != FILES else (bodies.files(asked), memoryview(b""))
+    def decode(self, asked: Asked, given: Any) -> Request | BaseException:
+        """`given`: its files, or its body."""
         try:
             if asked.form == FILES:
-                request = self._files.decode(files, asked.meta)
+                request = self._files.decode(given, asked.meta)
             else:
-                request = self._forms[asked.form].decode(body, asked.meta)
-            self._facts.check(request)
+                request = self._forms[asked.form].decode(memoryview(given), asked.meta)
+                if "headers" in asked.meta:
+                    request.parameters = {**(request.parameters or {}), "headers": loads(asked.meta["headers"])}
+            self._facts.check(request, asked.meta)
         except Exception as failure:  # noqa: BLE001 - no request may end this process, whatever it holds
             return failure
         return request
@@ -142,14 +195,14 @@ class Turn:
 
     def __init__(self, desk: TensorDesk, questions: list[Asked], first: int, started: Started) -> None:
         self._desk, self._questions, self._first, self._started = desk, questions, first, started
-        self._ready: dict[int, tuple[tuple[Any, ...], list[bytes]]] = {}
+        self._ready: dict[int, Sent] = {}
         self._sent = 0
 
     def run(self, bodies: Bodies, last: bool) -> None:
         clock = Clock()
         good: list[tuple[int, Request]] = []
         for number, asked in enumerate(self._questions):
-            request = self._desk.decode(asked, bodies)
+            request = self._desk.decode(asked, bodies.files(asked) if asked.form == FILES else bodies.one(asked))
             if isinstance(request, BaseException):
                 self._ready[number] = failed(request, clock.stop(1), asked, self._desk.name)
             else:

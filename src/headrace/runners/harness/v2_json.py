@@ -26,7 +26,7 @@ from headrace.runners.harness.tensors import (
     as_bytes,
     once,
 )
-from headrace.runners.harness.words import JsonWords, alone
+from headrace.runners.harness.words import JsonWords, Plain, Words, alone, words_of
 
 LARGEST_KEPT, MOST_KEPT = 2_048, 256  # bytes of a JSON header, and how many of them are remembered
 # whose numbers orjson writes from an array as they are
@@ -41,8 +41,8 @@ class JsonForm:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
-        self._words, self._numbers = JsonWords(), Numbers()
-        self._headers: dict[bytes, tuple[Request, list[int]]] = {}
+        self.words, self._numbers = JsonWords(), Numbers()
+        self._headers: dict[bytes, tuple[Request, list[int], Words | None]] = {}
         self._starts: dict[tuple[str, str, tuple[int, ...]], bytes] = {}
         self._names: dict[str, bytes] = {}
 
@@ -64,9 +64,9 @@ class JsonForm:
     def _text(self, text: bytes, meta: Mapping[str, str]) -> Request:
         """JSON and nothing else."""
         words = None
-        if (parts := self._words.split(text)) is not None:
+        if (parts := self.words.split(text)) is not None:
             words, data, place = parts
-            known = self._words.find(words)
+            known = self.words.find(words)
             if known is not None:
                 with contextlib.suppress(ValueError):  # what is wrong with it is told below
                     raw = self._numbers.raw(data, known.first.inputs[0].datatype, known.count)
@@ -79,8 +79,14 @@ class JsonForm:
         if sizes:
             v2_binary.take_tensors(request, sizes, memoryview(b""), self._facts.name)
         elif words is not None and not given.get("id"):
-            self._words.keep(words, request)
+            self.words.keep(words, request)
         return request
+
+    def before(self, body: bytearray | memoryview, meta: Mapping[str, str]) -> tuple[Words, int] | None:
+        """The words of a request with one binary tensor, where they are known, and where the tensor begins."""
+        length = int(told) if (told := meta["json"]).isdecimal() and told.isascii() else LARGEST_KEPT + 1
+        known = self._headers.get(bytes(body[:length])) if length <= LARGEST_KEPT else None
+        return None if known is None or known[2] is None else (known[2], length)
 
     def _header(self, header: memoryview, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
         if len(header) > LARGEST_KEPT:
@@ -88,15 +94,16 @@ class JsonForm:
         key = bytes(header)
         known = self._headers.get(key)
         if known is None:
-            known = self._parsed(header, {})
+            first, sizes = self._parsed(header, {})
+            known = (first, sizes, None if first.id_given else words_of(first, sizes))
             if len(self._headers) >= MOST_KEPT:
                 self._headers.clear()
             self._headers[key] = known
-        first, sizes = known
+        first, sizes, words = known
         inputs = [Input(one.name, one.datatype, one.shape, one.data, one.parameters) for one in first.inputs]
         given = first.id if first.id_given else meta.get("id", "")
         request = Request(given, inputs, first.outputs, first.parameters)
-        request.binary, request.model = first.binary, first.model
+        request.binary, request.model, request.words = first.binary, first.model, words
         return request, sizes
 
     def _parsed(self, body: memoryview, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
@@ -111,7 +118,7 @@ class JsonForm:
         if raw is None or sizes:
             raise ValueError
         if not given.get("id"):
-            self._words.keep(words, request)
+            self.words.keep(words, request)
         one.data = raw
         return request
 
@@ -139,12 +146,13 @@ class JsonForm:
             parts.append(b',"parameters":%b' % _json(reply.parameters).encode())
         tails: list[bytes | memoryview] = []
         wanted = {one.name: one for one in request.outputs} if request.outputs else None
+        bare = "bare" in meta
         begin = b',"outputs":['
         for output in reply.outputs:
             asked = wanted.get(output.column.name) if wanted is not None else None
             binary = asked.binary if asked is not None else request.binary
             parts.append(begin)
-            self._output(output, asked, parts, tails if binary else None)
+            self._output(output, asked, parts, tails if binary else None, bare=bare)
             begin = b","
         parts.append(b"]}" if reply.outputs else b',"outputs":[]}')
         told = {} if request.id == meta.get("id") else {"id": request.id[:1_000]}
@@ -153,6 +161,29 @@ class JsonForm:
         head = b"".join(parts)
         told["json"] = str(len(head))
         return b"".join([head, *tails]), told
+
+    def plain(self, words: Words, meta: Mapping[str, str], outputs: list[Plain]) -> tuple[bytes, dict[str, str]] | None:
+        """The same as `encode` makes of arrays that are just what was declared. `meta` names the request."""
+        binary = words.plan.binary
+        if ORJSON is None or "bare" in meta:
+            return None
+        model = words.first.model or meta.get("model") or self._facts.name
+        parts = [b'{"id":', _quoted(meta["id"]).encode(), self._named(model)]
+        tails: list[bytes] = []
+        begin = b',"outputs":['
+        for name, datatype, array in outputs:
+            parts += (begin, self._start((name, datatype, array.shape)))
+            if name in binary:
+                tails.append(array.tobytes())
+                parts.append(b',"parameters":{"binary_data_size":%d}}' % len(tails[-1]))
+            else:
+                parts += (b',"data":', ORJSON.dumps(array.ravel(), option=ORJSON.OPT_SERIALIZE_NUMPY), b"}")
+            begin = b","
+        parts.append(b"]}")
+        if not any(tails):
+            return b"".join(parts), {}
+        head = b"".join(parts)
+        return b"".join([head, *tails]), {"json": str(len(head))}
 
     def _named(self, name: str) -> bytes:
         start = self._names.get(name)
@@ -168,6 +199,8 @@ class JsonForm:
         asked: Wanted | None,
         parts: list[bytes | memoryview],
         tails: list[bytes | memoryview] | None,
+        *,
+        bare: bool,
     ) -> None:
         parts.append(self._described(output))
         parameters = output.parameters
@@ -182,16 +215,18 @@ class JsonForm:
             parts.append(b',"parameters":%b' % _json(parameters).encode())
         if tails is None:
             as_base64 = asked is not None and (asked.parameters or {}).get("content_type") == "base64"
-            parts += (b',"data":', _data(output, as_base64=as_base64))
+            parts += (b',"data":', _data(output, as_base64=as_base64, bare=bare))
         parts.append(b"}")
 
     def _described(self, output: Output) -> bytes:
-        column = output.column
-        key = (column.name, column.datatype, output.shape)
+        return self._start((output.column.name, output.column.datatype, output.shape))
+
+    def _start(self, key: tuple[str, str, tuple[int, ...]]) -> bytes:
         start = self._starts.get(key)
         if start is None:
-            shape = ",".join(map(str, output.shape))
-            text = f'{{"name":{_quoted(column.name)},"datatype":"{column.datatype}","shape":[{shape}]'
+            name, datatype, dimensions = key
+            shape = ",".join(map(str, dimensions))
+            text = f'{{"name":{_quoted(name)},"datatype":"{datatype}","shape":[{shape}]'
             start = text.encode()
             if len(self._starts) >= MOST_KEPT:
                 self._starts.clear()
@@ -199,18 +234,21 @@ class JsonForm:
         return start
 
 
-def _data(output: Output, *, as_base64: bool) -> bytes:
+def _data(output: Output, *, as_base64: bool, bare: bool) -> bytes:
+    """`bare`: what is not finite is written as Triton does; else as null."""
     column = output.column
     if ORJSON is not None and column.datatype in NUMBERS:
         text: bytes = ORJSON.dumps(output.part, option=ORJSON.OPT_SERIALIZE_NUMPY)  # null for what is not finite
-        return text
+        return _json(output.flat).encode() if bare and b"n" in text else text
     values = output.flat
     if column.datatype == "BYTES":
         return _strings(column.name, values, as_base64=as_base64).encode()
     if column.datatype == "BOOL":
         return str([bool(value) for value in values]).lower().encode()
     text_of_list = str(values)
-    if "n" in text_of_list:  # nan or inf
+    if "n" in text_of_list and bare:  # nan or inf
+        return _json(values).encode()
+    if "n" in text_of_list:
         text_of_list = str([value if math.isfinite(value) else None for value in values]).replace("None", "null")
     return text_of_list.encode()
 

@@ -37,7 +37,7 @@ from headrace.runners.harness.tensors import (
     Wanted,
     once,
 )
-from headrace.runners.harness.words import ProtoWords
+from headrace.runners.harness.words import Plain, ProtoWords, Words
 
 LARGEST_KEPT, MOST_KEPT = 512, 512  # bytes of a part of a message, and how many of them are remembered
 SIGN_32 = 1 << 31
@@ -59,13 +59,14 @@ class ProtoForm:
         self._wanted: dict[bytes, Wanted] = {}
         self._starts: dict[tuple[str, str, tuple[int, ...]], bytes] = {}
         self._names: dict[str, bytes] = {}
-        self._words = ProtoWords()
+        self._fields: dict[tuple[str, str, tuple[int, ...]], tuple[bytes, bytes]] = {}
+        self.words = ProtoWords()
 
     def decode(self, body: memoryview, meta: Mapping[str, str]) -> Request:
         """Raises Refused."""
-        known = self._words.find(body)
+        known = self.words.find(body)
         if known is not None:
-            return known[0].again(known[1], meta.get("id", ""))
+            return known[0].again(body[known[1] :], meta.get("id", ""))
         try:
             return self._decoded(body, meta)
         except Broken as error:
@@ -96,7 +97,7 @@ class ProtoForm:
         if parameters:
             _reserved(request, parameters)
         if number == 7 and len(raw) == 1 and not one_id:
-            self._words.keep(body, request)
+            self.words.keep(body, request)
         return request
 
     def _check(self, inputs: list[Input], wanted: list[Wanted], raw: list[memoryview]) -> None:
@@ -138,13 +139,8 @@ class ProtoForm:
         return known
 
     def encode(self, reply: Reply, meta: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
-        request, facts = reply.request, self._facts
-        name = request.model or meta.get("model") or facts.name
-        start = self._names.get(name)
-        if start is None:
-            start = text_field(1, name) + text_field(2, facts.version)
-            if len(self._names) < MOST_KEPT and len(name) <= LARGEST_KEPT:
-                self._names[name] = start
+        request = reply.request
+        start = self._named(request.model or meta.get("model") or self._facts.name)
         parts: list[bytes | memoryview] = [start, text_field(3, request.id)]
         if reply.parameters:
             parts += [_parameter(4, key, value) for key, value in reply.parameters.items()]
@@ -162,18 +158,52 @@ class ProtoForm:
             parts.append(described)
         return b"".join(parts + tails), {}
 
+    def plain(self, words: Words, meta: Mapping[str, str], outputs: list[Plain]) -> tuple[bytes, dict[str, str]]:
+        """The same as `encode` makes of arrays that are just what was declared. `meta` names the request."""
+        parts = [self._named(words.first.model or meta.get("model") or self._facts.name), text_field(3, meta["id"])]
+        tails = []
+        for name, datatype, array in outputs:
+            key = (name, datatype, array.shape)
+            found = self._fields.get(key)
+            if found is None:
+                found = self._field(key, array.nbytes)
+            parts.append(found[0])
+            tails.append(found[1])
+            tails.append(array.tobytes())
+        return b"".join(parts + tails), {}
+
+    def _field(self, key: tuple[str, str, tuple[int, ...]], size: int) -> tuple[bytes, bytes]:
+        """The whole field of an output, and the beginning of that with its bytes."""
+        described = self._start(key)
+        if len(self._fields) >= MOST_KEPT:
+            self._fields.clear()
+        found = self._fields[key] = (delimited(5, len(described)) + described, delimited(6, size))
+        return found
+
+    def _named(self, name: str) -> bytes:
+        start = self._names.get(name)
+        if start is None:
+            start = text_field(1, name) + text_field(2, self._facts.version)
+            if len(self._names) < MOST_KEPT and len(name) <= LARGEST_KEPT:
+                self._names[name] = start
+        return start
+
     def _described(self, output: Output) -> bytes:
         column = output.column
-        key = (column.name, column.datatype, output.shape)
+        start = self._start((column.name, column.datatype, output.shape))
+        if output.parameters:
+            start += b"".join(_parameter(4, key, value) for key, value in output.parameters.items())
+        return start
+
+    def _start(self, key: tuple[str, str, tuple[int, ...]]) -> bytes:
         start = self._starts.get(key)
         if start is None:
-            shape = b"".join(map(varint, output.shape))
-            start = text_field(1, column.name) + text_field(2, column.datatype) + delimited(3, len(shape)) + shape
+            name, datatype, dimensions = key
+            shape = b"".join(map(varint, dimensions))
+            start = text_field(1, name) + text_field(2, datatype) + delimited(3, len(shape)) + shape
             if len(self._starts) >= MOST_KEPT:
                 self._starts.clear()
             self._starts[key] = start
-        if output.parameters:
-            start += b"".join(_parameter(4, key, value) for key, value in output.parameters.items())
         return start
 
 

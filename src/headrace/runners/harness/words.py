@@ -12,6 +12,8 @@ from typing import Any
 
 from headrace.runners.harness.tensors import DATATYPES, Input, Request
 
+Plain = tuple[str, str, Any]  # name, datatype and array of an output
+
 LONGEST, KEPT = 2_048, 256  # bytes of such words, and how many of them
 _DATA, _OPEN, _CLOSE = b'"data"', b"[", b"]"
 
@@ -19,11 +21,14 @@ _DATA, _OPEN, _CLOSE = b'"data"', b"[", b"]"
 class Words:
     """`good`: a request in these words was checked against the model, and only the number of its elements is open."""
 
-    __slots__ = ("count", "first", "good", "size")
+    __slots__ = ("count", "first", "good", "plan", "size")
 
     def __init__(self, first: Request) -> None:
-        self.first, self.good = first, False
         one = first.inputs[0]
+        self.first = Request("", [_without_data(one)], first.outputs, first.parameters)
+        self.first.binary, self.first.typed, self.first.model = first.binary, first.typed, first.model
+        self.good = False
+        self.plan: Any = None  # see quick.py
         self.count = math.prod(one.shape)
         self.size = self.count * DATATYPES[one.datatype][0]
 
@@ -40,6 +45,16 @@ class Words:
         )
         request.binary, request.typed, request.model, request.words = first.binary, first.typed, first.model, self
         return request
+
+
+def _without_data(one: Input) -> Input:
+    return Input(one.name, one.datatype, one.shape, None, one.parameters)
+
+
+def words_of(first: Request, sizes: list[int]) -> Words | None:
+    """Of a request whose one tensor follows in so many bytes; None: it has others, or they cannot be its own."""
+    words = Words(first) if len(sizes) == 1 else None
+    return words if words is not None and words.size == sizes[0] else None
 
 
 class JsonWords:
@@ -86,11 +101,12 @@ class ProtoWords:
     def __init__(self) -> None:
         self._kept: dict[int, tuple[int, bytes, Words]] = {}  # by the length of the message
 
-    def find(self, message: memoryview) -> tuple[Words, memoryview] | None:
+    def find(self, message: Any, _meta: Any = None) -> tuple[Words, int] | None:
+        """The words of a message, a bytearray or a memoryview, and where its tensor begins."""
         kept = self._kept.get(len(message))
         if kept is None or message[: kept[0]] != kept[1]:
             return None
-        return kept[2], message[kept[0] :]
+        return kept[2], kept[0]
 
     def keep(self, message: memoryview, request: Request) -> None:
         """The data of its first input stand at the end of `message`, it has no other raw ones, and no id."""

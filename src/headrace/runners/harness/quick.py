@@ -1,0 +1,112 @@
+"""The shortest way of a request: in words that are known (words.py), alone, for a model that takes arrays.
+
+Between its bytes and the model stands only the reading of its numbers; and what the model returns is written at once
+where it is just what was declared. Whatever is not that simple is None here, and takes the way of tensor_desk.py,
+which also says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import array
+from typing import Any, NamedTuple
+
+from headrace.runners.harness.arrays import DTYPES, np
+from headrace.runners.harness.jsons import loads
+from headrace.runners.harness.numbers import Numbers
+from headrace.runners.harness.tensors import DATATYPES
+from headrace.runners.harness.words import Plain, Words
+
+# whose arrays are the bytes that travel, and whose numbers can be told from all else by their types
+NUMBERS = frozenset({"UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64"})
+FLOATS, WHOLE = frozenset({float, int}), frozenset({int})
+UNDECLARED = ("", None)
+
+
+class Plan(NamedTuple):
+    """What all requests in the same words have in common."""
+
+    name: str
+    shape: tuple[int, ...]
+    elements: int
+    datatype: str
+    dtype: Any
+    code: str
+    kinds: frozenset[type]  # of numbers in JSON
+    wanted: tuple[str, ...] | None  # outputs by name; None: all
+    binary: frozenset[str]  # those of them that come as bytes, where there is a choice
+
+
+class Quick:
+    """`outputs`: name → datatype, as declared."""
+
+    def __init__(self, outputs: dict[str, str]) -> None:
+        self._numbers = Numbers()
+        self._outputs = {name: (one, DTYPES[one]) for name, one in outputs.items() if one in NUMBERS}
+        self._all = outputs.keys()
+
+    def of_json(self, words: Words, data: bytes) -> dict[str, Any] | None:
+        """What the model is given. `data`: a flat array of JSON, without texts in it."""
+        plan = self._plan(words)
+        if plan is None:
+            return None
+        try:
+            raw: Any = self._numbers.raw(data, plan.datatype, plan.elements)
+            if raw is None:
+                values = loads(data)
+                if len(values) != plan.elements or not plan.kinds.issuperset(map(type, values)):
+                    return None
+                raw = array.array(plan.code, values)
+            return {plan.name: np.ndarray(plan.shape, plan.dtype, raw)}
+        except (ValueError, TypeError, OverflowError, MemoryError):
+            return None
+
+    def of_bytes(self, words: Words, body: bytearray | memoryview, start: int) -> dict[str, Any] | None:
+        """`body`: its tensor is all that lies from `start` on. A view is copied: it may only be read."""
+        plan = self._plan(words)
+        if plan is None or len(body) - start != words.size:
+            return None
+        made = np.ndarray(plan.shape, plan.dtype, body, start)
+        return {plan.name: made if type(body) is bytearray and made.flags.aligned else made.copy()}
+
+    def outputs(self, plan: Plan, given: Any) -> list[Plain] | None:
+        """Name, datatype and array of each, in the order of the answer."""
+        if type(given) is not dict or (plan.wanted is None and given.keys() != self._all):
+            return None
+        found = []
+        for name in self._all if plan.wanted is None else plan.wanted:
+            value: Any = given.get(name)
+            datatype, dtype = self._outputs.get(name, UNDECLARED)
+            if type(value) is not np.ndarray or value.dtype != dtype:
+                return None
+            found.append((name, datatype, value))
+        return found or None
+
+    def _plan(self, words: Words) -> Plan | None:
+        if words.plan is None:
+            if not words.good:
+                return None
+            words.plan = self._made(words)
+        return words.plan or None
+
+    def _made(self, words: Words) -> Plan | bool:
+        """False: requests in these words say more than their numbers, and which outputs they want in which form."""
+        first, one = words.first, words.first.inputs[0]
+        wanted, everything = first.outputs or (), first.outputs is None
+        if first.parameters or first.typed or any(set(each.parameters or ()) - {"binary_data"} for each in wanted):
+            return False
+        if one.datatype not in NUMBERS or 0 in one.shape:
+            return False
+        code = DATATYPES[one.datatype][1]
+        return Plan(
+            name=one.name,
+            shape=one.shape,
+            elements=words.count,
+            datatype=one.datatype,
+            dtype=DTYPES[one.datatype],
+            code=code,
+            kinds=FLOATS if code in "fd" else WHOLE,
+            wanted=None if everything else tuple([each.name for each in wanted]),
+            binary=frozenset(
+                self._all if everything and first.binary else [each.name for each in wanted if each.binary]
+            ),
+        )
