@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from types import SimpleNamespace
 
+import httpx2
 import pytest
 from contracts.test_oip_clients import CLIENTS, MODELS, TRITON, TRITONCLIENT, hear
 from live import free_port, running
@@ -13,6 +14,7 @@ SCRIPTS = {
     "tritonclient": ("tritonclient_streams.py", TRITONCLIENT),
     "mlserver": ("mlserver_streams.py", ("mlserver==1.7.1", "uvloop<0.22")),
     "pytriton": ("pytriton_streams.py", TRITON),
+    "openai": ("openai_calls.py", ("openai==3.54.0", "numpy")),
 }
 
 
@@ -36,6 +38,7 @@ def server(tmp_path_factory):
             }
         ).encode()
         live.deploy(MODELS / "steps", "steps", tests={"INPUT": step}, minimum=2)
+        live.deploy(MODELS / "asks", "asks", tests={"MODEL": b"simple", "HOW": b"once"}, minimum=1)
         yield SimpleNamespace(http=f"127.0.0.1:{live.port}", grpc=f"127.0.0.1:{grpc_port}", key=live.key)
 
 
@@ -43,6 +46,25 @@ def server(tmp_path_factory):
 def test_an_unmodified_client(server, client):
     script, packages = SCRIPTS[client]
     assert hear(packages, str(CLIENTS / script), json.dumps(vars(server)))
+
+
+def test_a_model_of_triton_asks_others_from_inside(server):
+    """As BLS of Triton's Python backend: its own code, unmodified."""
+    once, several = [[0, 2, 4, 6]], [[0, 2, 4, 6]] * 5
+    assert once == [one["OUTPUT0"][:4] for one in said_by_asks(server, "simple", "once")]
+    assert several == [one["OUTPUT0"][:4] for one in said_by_asks(server, "simple", "together")]
+    assert [["one"], ["two"]] == [one["text_output"] for one in said_by_asks(server, "words", "stream")]
+    assert "is not found" in said_by_asks(server, "nobody", "once")
+    assert "they would wait for ever" in said_by_asks(server, "asks", "once")
+
+
+def said_by_asks(server, model, how):
+    inputs = [
+        {"name": name, "shape": [1], "datatype": "BYTES", "data": [text]}
+        for name, text in (("MODEL", model), ("HOW", how))
+    ]
+    answer = httpx2.post(f"http://{server.http}/v2/models/asks/infer", json={"inputs": inputs}, timeout=60).json()
+    return answer["error"] if "error" in answer else json.loads(answer["outputs"][0]["data"][0])
 
 
 def test_curl_sees_each_event_at_once(server):

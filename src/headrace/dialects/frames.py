@@ -3,18 +3,23 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
+from headrace.dialects import calls
 from headrace.dialects.cell import Cell
 from headrace.dialects.dialect import ReplicaInfo, Taker, Told
 from headrace.dialects.exchange import Exchange
 from headrace.dialects.framing import LOAD, Failed, Garbage, frame_start, parse_loaded, read_start
+from headrace.dialects.lane import Lane
 from headrace.dialects.ledger import UNDER_WAY, Ledger
 from headrace.dialects.straight import Line, may_go_straight
 from headrace.dialects.wire import Gone, Late, Wire
 from headrace.domain.body import BodyStore
 from headrace.domain.errors import LimitReached, ModelFailed, ReplicaLost
+from headrace.domain.ids import VersionKey
 from headrace.domain.question import Answer, Question
+from headrace.domain.route import refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +34,24 @@ class _Open:
 class Frames:
     """Answers larger than INLINE go into `store` while they arrive. `max_output`: bytes of one answer.
 
-    `told` is what the program beside the model is told of the version that it runs.
+    `told` is what the program beside the model is told of the version that it runs; `outside` answers its questions to
+    other models.
     """
 
-    def __init__(self, connection: socket.socket, store: BodyStore, max_output: int, told: Told | None = None) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        store: BodyStore,
+        max_output: int,
+        told: Told | None = None,
+        outside: calls.Exchange | None = None,
+    ) -> None:
         connection.settimeout(0)
         self._told = told or Told()
         self._connection, self._store, self._max_output = connection, store, max_output
-        self._cell = Cell()
+        key = VersionKey(self._told.model, self._told.version)
+        self._cell, self._lane = Cell(), Lane(key, self._forget)
+        self._calls = calls.Calls(key, outside, max_output, self._left)
         self._wire: Wire | None = None
         self._open: _Open | None = None
 
@@ -44,7 +59,10 @@ class Frames:
         until = asyncio.get_running_loop().time() + timeout
         try:
             load = frame_start(LOAD, {"output": self._max_output, **asdict(self._told)})
-            socket.send_fds(self._connection, [load], [self._cell.descriptor])
+            theirs = [self._cell.descriptor, self._lane.theirs.fileno(), self._calls.theirs.fileno()]
+            socket.send_fds(self._connection, [load], theirs)
+            self._lane.sent()
+            await self._calls.open()
             self._wire = await Wire.over(self._connection)
             kind, header, _ = await read_start(self._wire, lambda: until)
             loaded = parse_loaded(kind, header)
@@ -56,8 +74,10 @@ class Frames:
             raise ModelFailed(f"{UNDER_WAY}: {error}") from None
         if isinstance(loaded, Failed):
             raise ModelFailed(f"the model could not be loaded: {loaded.error}", technical=loaded.trace)
+        if loaded.tensors is not None and (why := refusal(loaded.tensors.routes)) is not None:
+            raise ModelFailed(f"the model could not be loaded: {why}")
         ledger = Ledger(self._cell, self._max_output)
-        self._open = _Open(self._wire, ledger, Line(self._wire, ledger, self._max_output))
+        self._open = _Open(self._wire, ledger, Line(self._wire, ledger, self._lane, self._max_output))
         return ReplicaInfo(loaded.batch_size, loaded.inputs, loaded.outputs, loaded.tensors)
 
     async def run(self, questions: Sequence[Question], timeout: float) -> AsyncIterator[Answer]:
@@ -65,7 +85,7 @@ class Frames:
         exchange = Exchange(here.wire, here.ledger, self._store, self._max_output)
         here.line.spoilt = True  # until it has come to its end
         try:
-            exchange.open(questions, timeout)
+            exchange.open(questions, timeout, self._lane)
             while here.ledger.left:
                 for answer in await exchange.more():
                     yield answer
@@ -88,6 +108,20 @@ class Frames:
         if self._open is not None:
             self._open.ledger.refuse()
 
+    def _forget(self) -> None:
+        """Memory was given up: an idle replica is told at once, a busy one before its next questions."""
+        here = self._open
+        if here is not None and not here.ledger.left and not here.line.spoilt:
+            with suppress(Gone):
+                here.wire.write(self._lane.forget())
+
+    def _left(self) -> float | None:
+        """Seconds that the next answer may take; None when nothing is asked."""
+        here = self._open
+        if here is None or not here.ledger.left:
+            return None
+        return max(0.0, here.ledger.deadline - asyncio.get_running_loop().time())
+
     def _free(self) -> _Open:
         """Raises ReplicaLost after an exchange that did not come to its end, and when something came unasked."""
         here = self._open
@@ -102,4 +136,6 @@ class Frames:
         if self._wire is not None:
             self._wire.close()
         self._connection.close()
+        self._calls.close()
+        self._lane.close()
         self._cell.close()

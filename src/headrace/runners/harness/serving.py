@@ -13,14 +13,16 @@ import socket
 import struct
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from headrace.runners.harness.answers import ASK, FAILED, HEAD, READY, Answers
+from headrace.runners.harness.answers import ASK, FAILED, FORGET, HEAD, READY, Answers
 from headrace.runners.harness.failures import log, sentence
 from headrace.runners.harness.files_model import FilesDesk, FilesModel
 from headrace.runners.harness.jsons import loads
-from headrace.runners.harness.questions import FILES, Asked, Bodies, Started
+from headrace.runners.harness.questions import FILES, HTTP, Asked, Bodies, Started
+from headrace.runners.harness.slots import DESCRIPTOR, Slots
 
 CELL = struct.Struct("=QQQQ")  # as in headrace/dialects/cell.py: the first two are ours to write
 OURS = struct.Struct("=QQ")  # number of the first question at work, how many are at work together
@@ -39,6 +41,8 @@ class Loaded:
     def __init__(self, folder: Path, entry: str, settings: dict[str, Any], answers: Answers) -> None:
         self._settings, self._answers = settings, answers
         self._desks: dict[bool, Desk] = {}
+        self._routes: Desk | None = None  # of HTTP, which the model answers by itself
+        self._calls_by: Callable[[Any], None] | None = None
         declared = json.loads(settings.get("tensors") or "{}")
         self._files: FilesModel | None = None
         kind, _, rest = entry.partition(":")
@@ -67,16 +71,30 @@ class Loaded:
         facts = self._facts(model)
         desk = _part("tensor_desk").TensorDesk(model, facts, self._answers, self._settings["output"])
         self._desks = {True: desk, False: desk}
+        self._calls_by = model.calls_by
+        if model.routes:
+            self._routes = _part("routes").RoutesDesk(model, facts.name, self._answers, self._settings["output"])
         self.ready = {
             "batch_size": max(1, facts.rows),
             "inputs": [spec.name for spec in model.inputs],
             "outputs": [spec.name for spec in model.outputs],
-            "tensors": facts.told(),
+            "tensors": facts.told() | {"routes": model.routes},
         }
 
     def _facts(self, said: Any) -> Any:
         name, version = self._settings.get("model", ""), self._settings.get("version", "")
         return _part("model_facts").Facts(name, version, said)
+
+    def may_call(self, descriptor: int) -> None:
+        """By this connection the model may ask other models, where its format knows of such a thing."""
+        if self._calls_by is not None:
+            self._calls_by(_part("calls").Calls(socket.socket(fileno=descriptor)))
+
+    def desk_of(self, questions: list[Asked]) -> Desk:
+        """They agree in whether they are files; one for a route of the model's own is alone."""
+        if self._routes is not None and questions[0].form == HTTP:
+            return self._routes
+        return self.desk(questions[0].form == FILES)
 
     def desk(self, files: bool) -> Desk:
         """Who answers questions of the form FILES, or of the other forms."""
@@ -139,18 +157,29 @@ class Progress:
         return int(taken)
 
 
-def answer_forever(loaded: Loaded, reader: io.BufferedReader[Any], cell: mmap.mmap) -> int:
-    bodies, started = Bodies(reader), Progress(cell)
+class Shared(NamedTuple):
+    """Memory that the server sees, too."""
+
+    cell: mmap.mmap
+    slots: Slots
+    calls: int  # a descriptor: most models never use it
+
+
+def answer_forever(loaded: Loaded, reader: io.BufferedReader[Any], shared: Shared) -> int:
+    bodies, started = Bodies(reader, shared.slots), Progress(shared.cell)
     while True:
         head = reader.read(HEAD.size)
         if len(head) != HEAD.size:
             return 0  # the server closed the connection: nobody asks any more
         kind, length, _ = HEAD.unpack(head)
+        if kind == FORGET:
+            shared.slots.forget(loads(reader.read(length)))
+            continue
         if kind != ASK:
             return 1
         questions = [Asked(entry) for entry in loads(reader.read(length))]
         for part in _by_form(questions):
-            loaded.desk(part[0].form == FILES).answer_all(part, bodies, started)
+            loaded.desk_of(part).answer_all(part, bodies, started)
             started.before += len(part)
 
 
@@ -168,21 +197,22 @@ def _by_form(questions: list[Asked]) -> list[list[Asked]]:
     return parts
 
 
-def _cell(connection: socket.socket) -> tuple[bytes, mmap.mmap]:
-    """The LOAD frame comes with a descriptor of eight bytes twice, in which we say what we are working on."""
-    head, messages, _, _ = connection.recvmsg(HEAD.size, socket.CMSG_SPACE(struct.calcsize("i")))
+def _shared(connection: socket.socket) -> tuple[bytes, Shared]:
+    """With the LOAD frame come descriptors: of what we say of our work, of the lane (slots.py), of calls (calls.py)."""
+    space = socket.CMSG_SPACE(3 * DESCRIPTOR.size)
+    head, messages, _, _ = connection.recvmsg(HEAD.size, space, socket.MSG_CMSG_CLOEXEC)
     if len(head) != HEAD.size or not messages:
         sys.exit(0)
-    (descriptor,) = struct.unpack("i", messages[0][2][: struct.calcsize("i")])
-    memory = mmap.mmap(descriptor, CELL.size)
-    os.close(descriptor)
-    return head, memory
+    cell, lane, calls = struct.unpack("3i", messages[0][2])
+    memory = mmap.mmap(cell, CELL.size)
+    os.close(cell)
+    return head, Shared(memory, Slots(socket.socket(fileno=lane)), calls)
 
 
 def main(arguments: list[str]) -> int:
     connection = socket.socket(fileno=int(arguments[0]))
     connection.set_inheritable(False)
-    head, cell = _cell(connection)
+    head, shared = _shared(connection)
     reader = io.BufferedReader(socket.SocketIO(connection, "r"), READ_AHEAD)
     settings = json.loads(reader.read(HEAD.unpack(head)[1]))
     answers = Answers(connection)
@@ -193,7 +223,8 @@ def main(arguments: list[str]) -> int:
         trace = traceback.format_exc()[-LONGEST_TRACE:].encode(errors="replace").decode()
         answers.send(FAILED, {"error": sentence(failure), "trace": trace})
         return 1
+    loaded.may_call(shared.calls)
     gc.collect()
     gc.freeze()  # what was loaded stays: no later collection needs to look at it
     answers.send(READY, loaded.ready)
-    return answer_forever(loaded, reader, cell)
+    return answer_forever(loaded, reader, shared)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from headrace.runners.harness.tensors import Input, Spec
+
+if TYPE_CHECKING:
+    from headrace.runners.harness.calls import Calls
 
 
 class Asked(NamedTuple):
@@ -26,6 +30,26 @@ class Given(NamedTuple):
     datatypes: dict[str, str] | None = None
 
 
+class HttpRequest(NamedTuple):
+    """For a route of the model's own."""
+
+    method: str
+    path: str  # decoded
+    query: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Pieces(Protocol):
+    """Who takes the answer to such a request."""
+
+    def begin(self, status: int, headers: list[tuple[str, str]], /) -> None: ...
+
+    def give(self, body: bytes, /) -> None:
+        """The next piece. Waits while the reader is slow. Raises Unwanted when the caller is gone."""
+        ...
+
+
 class Taker(Protocol):
     """Who takes the answers of a model that gives several, one after the other."""
 
@@ -43,6 +67,8 @@ class Adapter:
     `rows`: requests are put together up to so many rows although no batch size is demanded of them.
     `streams`: "" gives one answer to a request, "only" any number of them, "also" one or any number, as it is asked.
     `sequences`: microseconds after which an idle sequence of requests ends; 0: it knows of no sequences.
+    `routes`: methods and paths of HTTP that it answers by itself.
+    `calls_by`: is told how other models are asked (calls.py), once it is loaded.
     """
 
     platform = "python"
@@ -53,6 +79,8 @@ class Adapter:
     max_batch_size = 0
     streams = ""
     sequences = 0
+    routes: tuple[tuple[str, str], ...] = ()
+    calls_by: Callable[[Calls], None] | None = None
     labels: dict[str, list[str]] | None = None  # by output, for the classification extension
 
     def run(self, arrays: dict[str, Any], asked: Asked, /) -> dict[str, Any] | Given:
@@ -61,4 +89,8 @@ class Adapter:
 
     def stream(self, arrays: dict[str, Any], asked: Asked, taker: Taker, /) -> None:
         """Gives each answer to the taker as soon as there is one. Where `streams` is not ""."""
+        raise NotImplementedError
+
+    def respond(self, request: HttpRequest, pieces: Pieces, /) -> None:
+        """Answers a request for one of its routes. Whatever it raises is the model's error."""
         raise NotImplementedError

@@ -14,9 +14,12 @@ from typing import Any
 
 from headrace.runners.harness.adapters import triton_shim
 from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given, Taker
+from headrace.runners.harness.adapters.triton_calls import Outside, for_model
 from headrace.runners.harness.adapters.triton_config import Config
 from headrace.runners.harness.adapters.triton_requests import InferenceRequest, InferenceResponse, Sender
 from headrace.runners.harness.adapters.triton_sequences import InSequence
+from headrace.runners.harness.adapters.triton_warmup import warm_up
+from headrace.runners.harness.calls import Calls
 from headrace.runners.harness.flow import DECOUPLED
 from headrace.runners.harness.tensors import UNSUPPORTED, Refused
 
@@ -34,7 +37,10 @@ class Configured(Adapter):
 
 class PythonBackend(Configured):
     def __init__(self, folder: Path, path: str, config: Config) -> None:
-        sys.modules["triton_python_backend_utils"] = triton_shim
+        self._outside = Outside()
+        module = sys.modules["triton_python_backend_utils"] = for_model(self._outside)
+        self._requests = module.InferenceRequest
+        self.calls_by = self._may_call
         kind = _class(folder / path)
         if callable(complete := getattr(kind, "auto_complete_config", None)):
             completed = complete(
@@ -73,7 +79,10 @@ class PythonBackend(Configured):
         names = list(asked.outputs or [spec.name for spec in self.outputs])
         inputs = [triton_shim.Tensor(name, array) for name, array in arrays.items()]
         sender = Sender(take, wanted)
-        return InferenceRequest.given(inputs, asked.id, asked.parameters, names).answered_by(sender), sender
+        return self._requests.given(inputs, asked.id, asked.parameters, names).answered_by(sender), sender
+
+    def _may_call(self, calls: Calls) -> None:
+        self._outside.calls = calls
 
 
 def _done(result: Any) -> Any:
@@ -141,7 +150,11 @@ def load(folder: Path, path: str, _declared: dict[str, Any]) -> Adapter:
     config = Config(folder)
     model = _backend(folder, path, config)
     said = config.sequence_batching
-    return model if said is None else InSequence(model, said)
+    if said is not None:
+        return InSequence(model, said)
+    if not model.streams:
+        warm_up(model, config.warmup, folder)
+    return model
 
 
 def _backend(folder: Path, path: str, config: Config) -> Adapter:

@@ -9,17 +9,12 @@ from typing import Any
 
 from headrace.runners.harness.arrays import as_array, datatype_of, np
 from headrace.runners.harness.flow import Unwanted
-from headrace.runners.harness.tensors import UNSUPPORTED, Refused
 
 FINAL = 1  # a flag of `send`
 SEQUENCE_START, SEQUENCE_END = 1, 2  # flags of a request
 OWN = frozenset(
     {"sequence_id", "sequence_start", "sequence_end", "priority", "timeout"}
 )  # no parameters of the model's
-NO_BLS = (
-    "this model asks model '{}' from inside itself (BLS), which is not supported: ask both from the client, or put "
-    "both into one model"
-)
 
 
 class TritonModelException(Exception):
@@ -115,6 +110,14 @@ class Sender:
             raise self.failure
 
 
+def _spread(said: dict[str, Any]) -> dict[str, Any]:
+    """Headers that the operator lets models see are parameters of their own names, as Triton has them."""
+    headers = said.get("headers")
+    if not isinstance(headers, dict):
+        return said
+    return {**{key: value for key, value in said.items() if key != "headers"}, **headers}
+
+
 class InferenceRequest:
     """One request, as a model gets it or makes it for another model."""
 
@@ -141,6 +144,7 @@ class InferenceRequest:
     @classmethod
     def given(cls, inputs: list[Tensor], request_id: str, said: dict[str, Any], outputs: list[str]) -> InferenceRequest:
         """As it came: what the protocol knows among its parameters is told by methods."""
+        said = _spread(said)
         start, end = said.get("sequence_start") is True, said.get("sequence_end") is True
         return cls(
             request_id,
@@ -199,9 +203,3 @@ class InferenceRequest:
 
     def is_cancelled(self) -> bool:
         return self._sender is not None and self._sender.is_cancelled()
-
-    def exec(self, decoupled: bool = False) -> Any:  # noqa: ARG002 - models give it by name
-        raise Refused(NO_BLS.format(self._model), UNSUPPORTED)
-
-    async def async_exec(self, decoupled: bool = False) -> Any:
-        return self.exec(decoupled)

@@ -1,0 +1,200 @@
+"""Questions of a model to other models (BLS of Triton's Python backend): a connection of their own beside the frames.
+
+frame = as in framing.py
+CALL   ← {id, model, version, json, stream, timeout, sequence, start, end}, and the body of an inference request with
+         binary tensors, `json` bytes of it JSON; `timeout` in microseconds, 0: none of its own
+LEAVE  ← {id}: nobody wants the rest
+RESULT → {id, error or null, fault, json, more}, and the body of the answer; the last one without `more`
+
+A model may ask while it is asked itself, as long as that may take. Nothing that comes from it is to be trusted: whoever
+sends anything else loses this connection, and answers go on.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+import msgspec
+
+from headrace.dialects.framing import HEAD, Garbage, frame_start
+from headrace.domain.ids import VersionKey
+from headrace.domain.question import Form, Question
+
+CALL, LEAVE, RESULT = range(16, 19)
+AT_ONCE = 64  # calls of one replica
+LONGEST_HEADER = 16 * 1024  # bytes
+NOT_ASKED = "a model may ask other models only while it answers a question itself"
+NOT_TAKEN = "this server takes no calls of models to other models now"
+TOO_MANY = f"this model waits for {AT_ONCE} answers of other models already"
+
+_Text = Annotated[str, msgspec.Meta(max_length=256)]
+_Size = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    id: _Size
+    model: _Text = ""
+    version: _Text = ""
+    json: _Size = 0
+    stream: bool = False
+    timeout: _Size = 0
+    sequence: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | _Text = 0
+    start: bool = False
+    end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One answer, or why there is none. `absent`: there is no such model to be asked."""
+
+    body: bytes = b""
+    json: int = -1  # bytes of it that are JSON; -1: all
+    error: str | None = None
+    absent: bool = False
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a model asks of another one. `seconds`: as long as it may take."""
+
+    caller: VersionKey
+    asked: Asked
+    question: Question
+    seconds: float
+
+
+class Reply(Protocol):
+    async def say(self, result: Result) -> None:
+        """Waits while the model reads slowly. Nothing happens when it is gone."""
+        ...
+
+
+class Exchange(Protocol):
+    def call(self, call: Call, reply: Reply) -> Callable[[], object] | None:
+        """Starts it, and returns how to stop it; None: no calls are taken now.
+
+        Exactly one result without `more` is said, unless it is stopped. Nothing is said before this returns.
+        """
+        ...
+
+
+class Calls(asyncio.Protocol):
+    """The server's end. `left`: seconds that the question may take which the replica answers now; None: it has none."""
+
+    def __init__(
+        self, caller: VersionKey, exchange: Exchange | None, most: int, left: Callable[[], float | None]
+    ) -> None:
+        self._caller, self._exchange, self._most, self._left = caller, exchange, most, left
+        self._ours, self.theirs = socket.socketpair()
+        self._ours.settimeout(0)
+        self._transport: asyncio.Transport | None = None
+        self._room = asyncio.Event()
+        self._room.set()
+        self._data = bytearray()
+        self._running: dict[int, Callable[[], object]] = {}
+
+    async def open(self) -> None:
+        """The replica has its end."""
+        self.theirs.close()
+        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=self._ours)
+
+    def close(self) -> None:
+        self._stop()
+        if self._transport is None:
+            self._ours.close()
+        else:
+            self._transport.abort()  # it closes our end
+        self.theirs.close()
+
+    # what asyncio tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment] # it reads and writes
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - its place in the protocol
+        self._stop()
+
+    def pause_writing(self) -> None:
+        self._room.clear()
+
+    def resume_writing(self) -> None:
+        self._room.set()
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        try:
+            while (frame := self._frame()) is not None:
+                self._take(*frame)
+        except (Garbage, msgspec.DecodeError, UnicodeDecodeError):
+            self.close()
+
+    # frames
+
+    def _frame(self) -> tuple[int, Asked, bytes] | None:
+        """The next one that is whole. Raises Garbage, and what the JSON is not."""
+        if len(self._data) < HEAD.size:
+            return None
+        kind, length, size = HEAD.unpack_from(self._data)
+        if kind not in (CALL, LEAVE) or length > LONGEST_HEADER or size > self._most:
+            raise Garbage("what it wrote there is not a call")
+        start, end = HEAD.size + length, HEAD.size + length + size
+        if len(self._data) < end:
+            return None
+        asked = _asked.decode(self._data[HEAD.size : start])
+        body = bytes(self._data[start:end])
+        del self._data[:end]
+        return kind, asked, body
+
+    def _take(self, kind: int, asked: Asked, body: bytes) -> None:
+        if kind == LEAVE:
+            if (stop := self._running.pop(asked.id, None)) is not None:
+                stop()
+            return
+        if asked.id in self._running:
+            raise Garbage("two calls have the same number")
+        left = self._left()
+        if left is None or len(self._running) >= AT_ONCE:
+            self._write(asked.id, Result(error=NOT_ASKED if left is None else TOO_MANY))
+            return
+        seconds = min(left, asked.timeout / 1e6) if asked.timeout else left
+        meta = {"json": str(asked.json), "model": asked.model}
+        call = Call(self._caller, asked, Question({"": body}, Form.V2_REST, meta=meta), seconds)
+        stop = None if self._exchange is None else self._exchange.call(call, _Said(self, asked.id))
+        if stop is None:
+            self._write(asked.id, Result(error=NOT_TAKEN))
+        else:
+            self._running[asked.id] = stop
+
+    async def say(self, number: int, result: Result) -> None:
+        await self._room.wait()
+        if number in self._running:
+            if not result.more:
+                del self._running[number]
+            self._write(number, result)
+
+    def _write(self, number: int, result: Result) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        header = {"id": number, "error": result.error, "absent": result.absent, "json": result.json}
+        self._transport.write(frame_start(RESULT, {**header, "more": result.more}, len(result.body)) + result.body)
+
+    def _stop(self) -> None:
+        running, self._running = self._running, {}
+        for stop in running.values():
+            stop()
+        self._room.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    calls: Calls
+    number: int
+
+    async def say(self, result: Result) -> None:
+        await self.calls.say(self.number, result)
+
+
+_asked = msgspec.json.Decoder(Asked)
