@@ -262,6 +262,47 @@ async def test_a_folder_of_mlserver_unmodified(workshop, tmp_path) -> None:
     assert ("negative", {"status": "422"}) == (failed.error, failed.meta)
 
 
+HANDLERS = Path(__file__).parents[1] / "contracts" / "models" / "handlers"
+
+
+async def handled(frames: Frames, method: str, path: str, body: bytes = b"", query: str = "") -> tuple[Any, ...]:
+    """Status, headers, the body's pieces; or the error."""
+    head = {"method": method, "path": path, "query": query, "headers": [["x-mine", "yes"]]}
+    text = json.dumps(head).encode()
+    question = Question({"": text + body}, Form.HTTP, meta={"head": str(len(text))}, stream=True)
+    *pieces, end = await asked(frames, question)
+    assert (None, {}) == (end.error, dict(end.outputs))
+    first, *others = [piece.outputs[""].body for piece in pieces]
+    length = int(pieces[0].meta["head"])
+    told = json.loads(first[:length])
+    return told["status"], dict(told["headers"]), [first[length:], *others]
+
+
+async def test_handlers_of_mlserver_unmodified(workshop) -> None:
+    infer = json.dumps({"inputs": [tensor("x", "FP32", [1, 2], [1, 2])]}).encode()
+
+    async with workshop.serving(HANDLERS) as (frames, info):
+        plain, [again] = await handled(frames, "POST", "/my-custom-endpoint", infer), await asked(frames, rest(ROW))
+        raw, item = await handled(frames, "POST", "/invocations", b"shout"), await handled(frames, "GET", "/items/7")
+        wished = await handled(frames, "GET", "/items/7", query="wish=a%20b")
+        numbers, failed = await handled(frames, "GET", "/numbers/3"), await handled(frames, "GET", "/fails")
+        refused, unread = await handled(frames, "POST", "/refuses"), await handled(frames, "GET", "/items/no")
+
+    assert ("GET", "/ping") in info.tensors.routes
+    assert [2.0, 4.0] == json.loads(plain[2][0])["outputs"][0]["data"]
+    assert {"output-0": ("FP32", [1, 4], [2, 4, 6, 9])} == outputs(again)
+    assert (201, "yes", "text/plain; charset=utf-8", [b"SHOUT"]) == (
+        raw[0], raw[1]["x-given"], raw[1]["content-type"], raw[2],
+    )  # fmt: skip
+    assert [{"item": 7, "wish": "none"}, {"item": 7, "wish": "a b"}] == [
+        json.loads(one[2][0]) for one in (item, wished)
+    ]
+    assert [b"0\n", b"1\n", b"2\n"] == numbers[2][:3]
+    assert (500, {"error": "no luck"}) == (failed[0], json.loads(failed[2][0]))
+    assert (418, {"error": "not today"}) == (refused[0], json.loads(refused[2][0]))
+    assert (422, ["path", "item"]) == (unread[0], json.loads(unread[2][0])["detail"][0]["loc"])
+
+
 CONFIG = """
 name: "simple"
 backend: "python"

@@ -61,7 +61,7 @@ class Events(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with asyncio.TaskGroup() as group:
             speaking = group.create_task(self._speak(scope, receive, send))
-            watching = group.create_task(_until_gone(receive, speaking))
+            watching = group.create_task(until_gone(receive, speaking))
             speaking.add_done_callback(lambda _: watching.cancel())
 
     async def _speak(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +72,7 @@ class Events(Response):
             except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes JSON
                 reply = refused(error, self._way.identifier)
             if reply is not None:
-                await _plain(reply)(scope, receive, send)
+                await plain(reply)(scope, receive, send)
                 return
             await self._begin(send)
             await self._go_on(answer, answers, send)
@@ -110,13 +110,14 @@ async def _piece(send: Send, data: bytes) -> None:
     await send({"type": "http.response.body", "body": data, "more_body": True})
 
 
-async def _until_gone(receive: Receive, speaking: "asyncio.Task[None]") -> None:
+async def until_gone(receive: Receive, speaking: "asyncio.Task[None]") -> None:
+    """Calls the speaker off when the client leaves."""
     while (await receive())["type"] != "http.disconnect":
         pass
     speaking.cancel()
 
 
-def _plain(reply: Reply) -> Response:
+def plain(reply: Reply) -> Response:
     response = Response(reply.body, reply.status)
     response.raw_headers += reply.headers
     return response

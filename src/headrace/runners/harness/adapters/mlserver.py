@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given, Taker
+from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given, HttpRequest, Pieces, Taker
+from headrace.runners.harness.adapters.mlserver_routes import Handlers
 from headrace.runners.harness.adapters.one import only_one
 from headrace.runners.harness.arrays import Unfit, array_of
 from headrace.runners.harness.generators import hand_over
@@ -39,6 +40,8 @@ class MlServer(Adapter):
         self.platform = self._settings.platform or "mlserver"
         self.inputs, self.outputs = _specs(model.inputs), _specs(model.outputs)
         self.rows = self._settings.max_batch_size if self._settings.max_batch_size > 1 else 0
+        self._handlers = Handlers(model)
+        self.routes = self._handlers.routes
 
     def run(self, arrays: dict[str, Any], asked: Asked) -> Given:
         if self.streams == "only":
@@ -60,6 +63,10 @@ class MlServer(Adapter):
 
             answers = self._model.predict_stream(payloads())
             hand_over(answers, lambda answer: taker.give(_given(answer)), self._loop)
+
+    def respond(self, request: HttpRequest, pieces: Pieces) -> None:
+        with self._context(self._settings):
+            self._loop.run_until_complete(self._handlers.respond(request, pieces))
 
     def _request(self, arrays: dict[str, Any], asked: Asked) -> Any:
         types = self._types
