@@ -2,7 +2,8 @@
 
 A model answers to its identifier and to its exact name. Names need not be unique: among the models that the caller
 sees, the one with an active version is meant, and two of them are an error that lists their identifiers. A version is
-the exact semantic version, or a number N for the highest active version N.x.y; without one, the highest active version.
+the exact semantic version, or a number N for the highest active version N.x.y, both also with a v before them; without
+one, the highest active version.
 """
 
 import time
@@ -68,6 +69,13 @@ class Directory:
         """Raises NotFound, Invalid."""
         return _meant((self._kept(name) or await self._read(name)).models, principal, name)
 
+    async def identified(self, principal: Principal, identifier: str) -> Model:
+        """By its identifier alone. Raises NotFound, in the same words for what is not there and what is hidden."""
+        for model in (self._kept(identifier) or await self._read(identifier)).models:
+            if model.identifier == identifier and access.sees_model(principal, model):
+                return model
+        raise NotFound(f"Model {identifier} not found")
+
     async def all(self, principal: Principal) -> list[Model]:
         """Every model that the caller sees, by name. Not from memory."""
         found: list[Model] = []
@@ -124,6 +132,8 @@ def _highest(versions: Sequence[str], wanted: str | None) -> str | None:
     """`versions` are in order, the lowest first."""
     if wanted is None or wanted in versions:
         return wanted
+    if wanted[:1] == "v" and wanted[1:2].isdigit():
+        return _highest(versions, wanted[1:])
     if not (wanted.isascii() and wanted.isdigit()):
         return None
     major = f"{int(wanted[:20])}."

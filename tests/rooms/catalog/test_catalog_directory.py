@@ -81,6 +81,8 @@ async def shelf():
         ("2", "2.0.0-rc.1"),
         ("10", "10.0.0"),
         ("10.0.0", "10.0.0"),
+        ("v1", "1.10.0"),
+        ("v1.2.0", "1.2.0"),
     ],
 )
 async def test_versions(shelf, asked, meant):
