@@ -40,7 +40,7 @@ def door(rooms: Rooms, infer: Infer) -> Door:
     callers = Callers(rooms.keys, rooms.settings)
     base = rooms.settings.oip.base_path.rstrip("/")
     under = ("/v2/", f"{base}/v2/")
-    return Door(_Table(rest.rows(), base), _Gate(callers), rooms.settings.server, Contract(under, errors.answer))
+    return Door(_Table(rest.rows(), base), CallersGate(callers), rooms.settings.server, Contract(under, errors.answer))
 
 
 class _Table(Table):
@@ -54,7 +54,7 @@ class _Table(Table):
         return super().find(method, raw_path.removeprefix(self._base).rstrip(b"/"))
 
 
-class _Gate(Gate):
+class CallersGate(Gate):
     def __init__(self, callers: Callers) -> None:
         self._callers = callers
 
