@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from headrace.telemetry.sampling import Sampling
+
 logger = logging.getLogger("headrace")
 
 
@@ -43,3 +45,4 @@ class Tuned:
     log: LogSettings = field(default_factory=of_logger)
     trace: TraceSettings = field(default_factory=TraceSettings)
     traces: dict[str, TraceSettings] = field(default_factory=dict)  # by model identifier, where it differs
+    sampling: Sampling = field(default_factory=Sampling)  # what of it the tracer looks at

@@ -6,20 +6,21 @@ when either ends, and the counts that are told as metrics.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from headrace.domain.ids import VersionKey
-from headrace.domain.question import Answer, Question
+from headrace.domain.question import Answer, Form, Question
 from headrace.fleet.routing import Routing, Seat
 from headrace.inference.batching import Batching
 from headrace.inference.counts import Counts
+from headrace.inference.events import Events
 from headrace.inference.queue import Tell, Ticket
 from headrace.inference.sequences import Sequences, Step
 from headrace.inference.streams import Streams, Way
 from headrace.settings import InferenceSettings
-from headrace.telemetry.trace import TRACEPARENT, Tracer
+from headrace.telemetry.trace import TRACEPARENT, Span, Tracer
 
 __all__ = ["Ask", "Counts", "Step", "Tell", "Ticket", "only"]
 
@@ -28,9 +29,14 @@ class Ask:
     """`run` is the loop that carries single questions: `one` needs it, `seat` does not."""
 
     def __init__(
-        self, routing: Routing, settings: InferenceSettings | None = None, tracer: Tracer | None = None
+        self,
+        routing: Routing,
+        settings: InferenceSettings | None = None,
+        tracer: Tracer | None = None,
+        events: Events | None = None,
     ) -> None:
-        self._routing, self._tracer = routing, tracer
+        self._routing, self._tracer, self.events = routing, tracer, events
+        self.watched = tracer is not None or events is not None  # questions have spans or events: `put` makes none
         self._counts: defaultdict[VersionKey, Counts] = defaultdict(Counts)
         self._batching = Batching(routing, settings or InferenceSettings(), self._counts)
         self._streams, self._sequences = Streams(), Sequences(routing, settings or InferenceSettings())
@@ -39,6 +45,13 @@ class Ask:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._batching.run())
             group.create_task(self._streams.run())
+            if self.events is not None:
+                group.create_task(self.events.run())
+
+    async def close(self) -> None:
+        """When nothing is asked any more."""
+        if self.events is not None:
+            await self.events.close()
 
     @property
     def counts(self) -> Mapping[VersionKey, Counts]:
@@ -68,10 +81,18 @@ class Ask:
         (at once when too many wait); LimitReached; ModelFailed when the replica ended while it worked on the question.
         A replica that ended while it worked on another is not the question's fault: then it is asked once more.
         """
-        if self._tracer is None:
+        if self.events is None:
+            return await self._one(key, question, patience, timeout)
+        with self.events.around(key, question) as say:
+            answer = await self._one(key, question, patience, timeout)
+            say(answer)
+            return answer
+
+    async def _one(self, key: VersionKey, question: Question, patience: float, timeout: float) -> Answer:
+        tracer = self._tracer_for(key, question)
+        if tracer is None:
             return await self._batching.ask(key, question, patience, timeout)
-        attributes = {"headrace.model": key.model, "headrace.version": key.version, "headrace.form": question.form}
-        with self._tracer.span("ask", question.meta.get(TRACEPARENT, ""), attributes) as span:
+        with tracer.span("ask", question.meta.get(TRACEPARENT, ""), _attributes(key, question)) as span:
             traced = replace(question, meta={**question.meta, TRACEPARENT: span.traceparent})
             answer = await self._batching.ask(key, traced, patience, timeout)
             span.note({"headrace.model_ms": answer.latency, "headrace.error": answer.error or ""})
@@ -85,15 +106,14 @@ class Ask:
         Raises as `one` does, also between two answers. Whoever leaves early must close it (aclosing): that stops the
         model's work on the rest.
         """
-        way, asked = self._way(key, step, patience), replace(question, stream=True)
-        async with aclosing(self._streams.ask(way, asked, self._counts[key], timeout)) as answers:
-            async for answer in answers:
-                yield answer
-
-    @property
-    def traced(self) -> bool:
-        """Every question has a span, which `put` does not make."""
-        return self._tracer is not None
+        way = self._way(key, step, patience)
+        with self._shown(key, question) as say, self._traced("stream", key, question) as (asked, note):
+            streamed = replace(asked, stream=True)
+            async with aclosing(self._streams.ask(way, streamed, self._counts[key], timeout)) as answers:
+                async for answer in answers:
+                    note(answer)
+                    say(answer)
+                    yield answer
 
     def put(self, key: VersionKey, question: Question, *, patience: float, timeout: float, tell: Tell) -> Ticket:
         """As `one`, without a coroutine: `tell` gets the answer, or the error, later. Raises Unavailable at once."""
@@ -111,8 +131,39 @@ class Ask:
         Also Invalid when that replica has ended, and Conflict when others have a sequence of this name.
         """
         way = self._way(key, step, patience)
-        found = [answer async for answer in self._streams.ask(way, question, self._counts[key], timeout)]
+        with self._shown(key, question) as say, self._traced("sequence", key, question) as (asked, note):
+            found = [answer async for answer in self._streams.ask(way, asked, self._counts[key], timeout)]
+            note(found[0])
+            say(found[0])
         return found[0]
+
+    @contextmanager
+    def _shown(self, key: VersionKey, question: Question) -> Iterator[Callable[[Answer], None]]:
+        """The question and its answers as events, where somebody wants them. A request of HTTP's is no inference."""
+        if self.events is None or question.form is Form.HTTP:
+            yield _unnoted
+            return
+        with self.events.around(key, question) as say:
+            yield say
+
+    @contextmanager
+    def _traced(
+        self, name: str, key: VersionKey, question: Question
+    ) -> Iterator[tuple[Question, Callable[[Answer], None]]]:
+        """The question with a span around it, where there are spans, and who notes its answers there."""
+        tracer = self._tracer_for(key, question)
+        if tracer is None:
+            yield question, _unnoted
+            return
+        with tracer.aside(name, question.meta.get(TRACEPARENT, ""), _attributes(key, question)) as span:
+            said = _Said(span)
+            yield replace(question, meta={**question.meta, TRACEPARENT: span.traceparent}), said.note
+
+    def _tracer_for(self, key: VersionKey, question: Question) -> Tracer | None:
+        """None where this question gets no span."""
+        tracer = self._tracer
+        wanted = tracer is not None and tracer.sampling.wants(key.model, question.meta.get(TRACEPARENT, ""))
+        return tracer if wanted else None
 
     def _way(self, key: VersionKey, step: Step | None, patience: float) -> Way:
         if step is None:
@@ -126,6 +177,28 @@ class Ask:
     def oldest(self) -> float:
         """Seconds that the single question has waited that waits longest."""
         return self._batching.oldest()
+
+
+class _Said:
+    """What the answers to one question come to, on its span."""
+
+    def __init__(self, span: Span) -> None:
+        self._span, self._count, self._latency = span, 0, 0.0
+
+    def note(self, answer: Answer) -> None:
+        self._latency += answer.latency
+        self._count += bool(answer.outputs)
+        if not answer.more:
+            told = {"headrace.model_ms": self._latency, "headrace.answers": self._count}
+            self._span.note({**told, "headrace.error": answer.error or ""})
+
+
+def _attributes(key: VersionKey, question: Question) -> dict[str, str | int | float]:
+    return {"headrace.model": key.model, "headrace.version": key.version, "headrace.form": question.form}
+
+
+def _unnoted(_answer: Answer) -> None:
+    pass
 
 
 async def only(seat: Seat, question: Question, timeout: float) -> Answer:

@@ -55,6 +55,8 @@ _FAILURES: tuple[tuple[str, Read], ...] = (
 def source(ask: Ask, *, triton_names: bool) -> Source:
     async def families() -> Iterable[Family]:
         found = [*_own(ask)]
+        if ask.events is not None:
+            found += await ask.events.families()
         return [*found, *_triton(ask)] if triton_names else found
 
     return families

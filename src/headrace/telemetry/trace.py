@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from headrace.telemetry.sampling import Sampling
+
 TRACEPARENT = "traceparent"  # the header, and its name in a question's meta
 
 _SHAPE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]*)?")
@@ -45,8 +47,10 @@ class Span:
 
 
 class Tracer:
-    def __init__(self, tracer: Any) -> None:
-        self._tracer = tracer
+    """`sampling`: which requests it is asked for. What OpenTelemetry's own sampler then says holds as well."""
+
+    def __init__(self, tracer: Any, sampling: Sampling | None = None) -> None:
+        self._tracer, self.sampling = tracer, sampling or Sampling()
 
     @contextmanager
     def span(self, name: str, traceparent: str, attributes: Mapping[str, str | int | float]) -> Iterator[Span]:
@@ -57,9 +61,25 @@ class Tracer:
             _propagate.inject(carrier)
             yield Span(span, carrier.get(TRACEPARENT, traceparent))
 
+    @contextmanager
+    def aside(self, name: str, traceparent: str, attributes: Mapping[str, str | int | float]) -> Iterator[Span]:
+        """The same, but never the current span: for a generator, which may be resumed by other tasks than began it."""
+        context = _propagate.extract({TRACEPARENT: traceparent}) if traceparent else None
+        span = self._tracer.start_span(name, context=context, attributes=attributes)
+        carrier: dict[str, str] = {}
+        _propagate.inject(carrier, context=_trace.set_span_in_context(span, context))
+        try:
+            yield Span(span, carrier.get(TRACEPARENT, traceparent))
+        except Exception as error:
+            span.record_exception(error)
+            span.set_status(_trace.StatusCode.ERROR, str(error))
+            raise
+        finally:
+            span.end()
 
-def tracer(*, wanted: bool = True) -> Tracer | None:
+
+def tracer(*, wanted: bool = True, sampling: Sampling | None = None) -> Tracer | None:
     """None where OpenTelemetry is not installed, not wanted, or has no SDK: spans that nobody sees are not free."""
     if not wanted or _trace is None or isinstance(_trace.get_tracer_provider(), _trace.ProxyTracerProvider):
         return None
-    return Tracer(_trace.get_tracer("headrace"))
+    return Tracer(_trace.get_tracer("headrace"), sampling)

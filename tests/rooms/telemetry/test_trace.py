@@ -1,17 +1,23 @@
 """W3C traceparent in and out, and one span from request to replica where OpenTelemetry is installed."""
 
+import asyncio
 import importlib.util
+import json
+from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 from rooms.inference.at_work import at_work
+from rooms.inference.counting import Counter
 
 from headrace.dialects.dialect import ReplicaInfo
+from headrace.domain.errors import ModelFailed
 from headrace.domain.ids import VersionKey
-from headrace.domain.question import Answer, Question
+from headrace.domain.question import Answer, Form, Question
 from headrace.fleet.demand import Demand
 from headrace.fleet.routing import Replica, Routing
-from headrace.inference.ask import Ask
-from headrace.telemetry.trace import TRACEPARENT, checked_traceparent, tracer
+from headrace.inference.ask import Ask, Step
+from headrace.telemetry.trace import TRACEPARENT, Tracer, checked_traceparent, tracer
 
 KEY = VersionKey("echo", "1.0.0")
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -71,16 +77,21 @@ async def test_without_opentelemetry_a_trace_passes_through():
     assert [PARENT] == await asked(None)
 
 
-async def test_with_it_the_replica_hears_of_our_span():
+def exported():
+    """A provider whose spans are kept, and where they are."""
     if importlib.util.find_spec("opentelemetry") is None or importlib.util.find_spec(SDK) is None:
         pytest.skip("pip install opentelemetry-sdk")
     exporting = importlib.import_module("opentelemetry.sdk.trace.export.in_memory_span_exporter")
     sdk = importlib.import_module("opentelemetry.sdk.trace")
     export = importlib.import_module("opentelemetry.sdk.trace.export")
-    trace = importlib.import_module("opentelemetry.trace")
     spans, provider = exporting.InMemorySpanExporter(), sdk.TracerProvider()
     provider.add_span_processor(export.SimpleSpanProcessor(spans))
-    trace.set_tracer_provider(provider)
+    return provider, spans
+
+
+async def test_with_it_the_replica_hears_of_our_span():
+    provider, spans = exported()
+    importlib.import_module("opentelemetry.trace").set_tracer_provider(provider)
 
     [heard] = await asked(tracer())
 
@@ -91,3 +102,68 @@ async def test_with_it_the_replica_hears_of_our_span():
     assert ("echo", "1.0.0", 0.5) == tuple(
         span.attributes[f"headrace.{name}"] for name in ("model", "version", "model_ms")
     )
+
+
+async def spanned(ways):
+    """What a replica that counts heard of the caller's trace, and the spans around it, after `ways` has asked."""
+    provider, spans = exported()
+    routing, counter = Routing(Demand()), Hearing()
+    routing.add(KEY, Replica("one", counter))
+    async with at_work(Ask(routing, tracer=Tracer(provider.get_tracer("test")))) as hall:
+        await asyncio.sleep(0)  # its loop has begun
+        await asyncio.sleep(0)
+        await ways(hall)
+    return counter.heard, spans.get_finished_spans()
+
+
+class Hearing(Counter):
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    async def run(self, questions, timeout):
+        self.heard += [question.meta.get(TRACEPARENT) for question in questions]
+        async for answer in super().run([replace(one, stream=True) for one in questions], timeout):
+            yield answer
+
+
+def counting(**parameters):
+    body = json.dumps({"parameters": parameters}).encode()
+    return Question({"": body}, Form.V2_REST, meta={TRACEPARENT: PARENT, "id": "7"})
+
+
+async def test_a_stream_has_a_span_until_its_last_answer():
+    async def ways(hall):
+        async for _ in hall.stream(KEY, counting(n=3), patience=1, timeout=30):
+            pass
+
+    [heard], [span] = await spanned(ways)
+
+    assert ("stream", f"00-{TRACE}-{span.context.span_id:016x}-01") == (span.name, heard)
+    assert int(PARENT.split("-")[2], 16) == span.parent.span_id
+    told = {name: span.attributes[f"headrace.{name}"] for name in ("form", "answers", "model_ms", "error")}
+    assert {"form": "v2-rest", "answers": 3, "model_ms": 4.0, "error": ""} == told
+
+
+async def test_a_stream_that_is_left_or_lost_ends_its_span():
+    async def ways(hall):
+        async with aclosing(hall.stream(KEY, counting(n=3, wait=1), patience=1, timeout=30)) as answers:
+            await anext(answers)
+        with pytest.raises(ModelFailed):
+            async for _ in hall.stream(KEY, counting(n=3, die=1), patience=5, timeout=30):
+                pass
+
+    _, spans = await spanned(ways)
+
+    left, lost = spans
+    assert ("UNSET", "ERROR") == (left.status.status_code.name, lost.status.status_code.name)
+    assert "exception" == lost.events[0].name
+
+
+async def test_a_request_of_a_sequence_has_a_span():
+    async def ways(hall):
+        await hall.in_sequence(KEY, counting(), Step("team", 7, start=True, end=True), patience=1, timeout=30)
+
+    [heard], [span] = await spanned(ways)
+
+    assert ("sequence", f"00-{TRACE}-{span.context.span_id:016x}-01") == (span.name, heard)

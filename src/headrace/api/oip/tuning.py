@@ -1,4 +1,4 @@
-"""Log and trace settings at run time (contracts/oip.md, A16). Log levels act at once; trace settings are kept here."""
+"""Log and trace settings at run time (contracts/oip.md, A16). Both act at once; of traces: telemetry/sampling.py."""
 
 import logging
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from headrace.api.rooms import Rooms
 from headrace.api.tuned import LogSettings, TraceSettings
 from headrace.domain.account import Action
 from headrace.domain.errors import Invalid, Unsupported
+from headrace.telemetry.sampling import Rule
 
 S = TypeVar("S", LogSettings, TraceSettings)
 
@@ -61,8 +62,12 @@ class Tuning:
         return self._tuned.trace
 
     async def set_trace(self, call: Raw) -> TraceSettings:
-        self._tuned.trace = _checked(_changed(self._tuned.trace, _without_nulls(_object(call.body), TraceSettings())))
-        return self._tuned.trace
+        given = _object(call.body)
+        changed = _checked(_changed(self._tuned.trace, _without_nulls(given, TraceSettings())))
+        self._tuned.trace = changed
+        if given:
+            self._tuned.sampling.set(_rule(changed))
+        return changed
 
     async def trace_of(self, call: NoBody) -> TraceSettings:
         model = await self._rooms.directory.model(call.principal, call.params["model"])
@@ -73,8 +78,11 @@ class Tuning:
         before = self._tuned.traces.get(model.identifier, self._tuned.trace)
         if len(self._tuned.traces) >= MODELS and model.identifier not in self._tuned.traces:
             raise Invalid(f"{MODELS} models have trace settings of their own already")
-        changed = _checked(_changed(before, _without_nulls(_object(call.body), self._tuned.trace)))
-        self._tuned.traces[model.identifier] = changed
+        given = _object(call.body)
+        changed = _checked(_changed(before, _without_nulls(given, self._tuned.trace)))
+        if given:
+            self._tuned.traces[model.identifier] = changed
+            self._tuned.sampling.set(_rule(changed), model.identifier)
         return changed
 
 
@@ -107,6 +115,11 @@ def _checked(settings: TraceSettings) -> TraceSettings:
     if unknown := [level for level in settings.trace_level if level not in LEVELS]:
         raise Invalid(f"trace_level {unknown[0][:80]!r} is not known: there are OFF, TIMESTAMPS and TENSORS")
     return settings
+
+
+def _rule(settings: TraceSettings) -> Rule:
+    levels = set(settings.trace_level)
+    return Rule(bool(levels - {"OFF"}), max(0, int(settings.trace_rate)), int(settings.trace_count))
 
 
 def _level(settings: LogSettings) -> int:
