@@ -28,8 +28,7 @@ class Replica:
         self.taken = 0  # seats in use
         self.answered = 0
         self.last_work = now()
-        self._free = asyncio.Event()
-        self._free.set()
+        self._free = asyncio.Event()  # looked at when somebody waits for it
         self._gone = asyncio.Event()
         self._fate = ""
 
@@ -53,7 +52,6 @@ class Replica:
 
     def take(self) -> None:
         self.taken += 1
-        self._free.clear()
 
     def give_back(self) -> None:
         self.taken -= 1
@@ -63,7 +61,9 @@ class Replica:
 
     async def free(self) -> None:
         """Returns when nobody has a seat."""
-        await self._free.wait()
+        while self.taken:
+            self._free.clear()
+            await self._free.wait()
 
 
 @dataclass(frozen=True, slots=True)

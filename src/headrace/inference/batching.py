@@ -37,6 +37,7 @@ class Batching:
         self._queues: dict[VersionKey, Queue] = {}
         self._couriers: set[Courier] = set()
         self._resting: defaultdict[Queue, list[Courier]] = defaultdict(list)  # until the end of this turn
+        self._last: tuple[VersionKey | None, Queue | None] = (None, None)  # what was asked last
         self._group: asyncio.TaskGroup | None = None
         self._stopped = False
 
@@ -61,13 +62,16 @@ class Batching:
         """`tell` gets the answer, or why there is none: later, never from here. Raises Unavailable."""
         if self._stopped:
             raise _stopped()
-        queue = self._queues.get(key) or self._open(key)
+        last, queue = self._last
+        if last is not key or queue is None:
+            queue = self._queues.get(key) or self._open(key)
+            self._last = (key, queue)
         ticket = Ticket(queue, question, tell, patience, timeout)
-        if not queue.has_room(ticket.size):
+        if not queue.add(ticket):
             queue.counts.turned_away += 1
             raise queue.full(self._routing.seats(key))
-        queue.add(ticket)
-        self._rouse(queue, ticket.arrived)
+        if not queue.roused:
+            self._rouse(queue, ticket.arrived)
         return ticket
 
     def withdraw(self, ticket: Ticket) -> None:
@@ -125,8 +129,10 @@ class Batching:
             self._next(resting.pop(), at)
         while queue.live and (seat := self._routing.free_seat(queue.key)) is not None:
             self._send_with(queue, seat, at)
+        if not queue.live:
+            return
         self._stand(queue, queue.carried)
-        if queue.live and not queue.nudged:
+        if not queue.nudged:
             queue.nudged = True
             asyncio.get_running_loop().call_later(HANDED, self._nudge, queue)
 
@@ -144,7 +150,8 @@ class Batching:
 
     def _send(self, courier: Courier, at: float) -> None:
         queue = courier.queue
-        batch = queue.take(courier.seat.info, self._routing.free(queue.key), at)
+        helpers = self._routing.free(queue.key) if queue.live > 1 else 0
+        batch = queue.take(courier.seat.info, helpers, at)
         if batch:
             queue.carried += 1
             courier.carry(batch)
@@ -215,7 +222,7 @@ class Batching:
                 self._lose(queue, ticket, error)
             else:
                 ticket.until = at + ticket.patience
-                queue.add(ticket, first=True)
+                queue.add_again(ticket)
         self._rouse(queue, at)
 
     def _lose(self, queue: Queue, ticket: Ticket, error: LimitReached | ReplicaLost) -> None:

@@ -43,17 +43,14 @@ class Carrying:
             ticket = self._batch[place]
             self._answered = place + 1
             self._infer = max(self._infer, answer.latency) if self._batches else self._infer + answer.latency
-            if not ticket.over:  # otherwise its caller is gone
-                ticket.over = True
-                self._counts.record(answer, taken_ns, int(not place or not self._batches))
-                self._tell(ticket, answer)
-
-    def _tell(self, ticket: Ticket, answer: Answer) -> None:
-        """One caller's accident must not cost the others their answers."""
-        try:
-            ticket.tell(answer)
-        except Exception:
-            logger.exception("an answer of %s could not be handed on", ticket.queue.key)
+            if ticket.over:  # its caller is gone
+                continue
+            ticket.over = True
+            self._counts.record(answer, taken_ns, int(not place or not self._batches))
+            try:
+                ticket.tell(answer)
+            except Exception:  # one caller's accident must not cost the others their answers
+                logger.exception("an answer of %s could not be handed on", ticket.queue.key)
 
     def fail(self, error: HeadraceError) -> None:
         for ticket in self.left:

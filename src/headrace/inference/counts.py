@@ -120,9 +120,10 @@ class Counts:
 
     def record(self, answer: Answer, taken_ns: int, calls: int) -> None:
         """`taken_ns`: since the question was handed to the replica."""
-        self.latency += answer.latency
-        infer = min(taken_ns, int(answer.latency * 1e6))
-        self.buckets[bisect_left(BOUNDS, answer.latency / 1000)] += 1
+        latency = answer.latency
+        infer = min(taken_ns, int(latency * 1e6))
+        self.latency += latency
+        self.buckets[bisect_left(BOUNDS, latency / 1000)] += 1
         if answer.error is not None:
             self.errors += 1
             self.fail_ns += taken_ns

@@ -8,7 +8,7 @@ from time import monotonic
 
 from headrace.dialects.dialect import ReplicaInfo
 from headrace.domain.body import size_of
-from headrace.domain.errors import HeadraceError, Unavailable
+from headrace.domain.errors import HeadraceError, TooMuchWaiting, Unavailable
 from headrace.domain.ids import VersionKey
 from headrace.domain.question import Answer, Question
 from headrace.inference.counts import Counts
@@ -44,7 +44,7 @@ class Ticket:
         self.over = False  # it was told how it ended, or its caller is gone
         self.size = 0
         for body in question.inputs.values():
-            self.size += size_of(body)
+            self.size += len(body) if type(body) is bytes else size_of(body)
 
     def fail(self, error: HeadraceError) -> bool:
         """False when it has its answer already, or its caller is gone."""
@@ -74,26 +74,33 @@ class Queue:
         self.most = 1  # questions that a replica takes at once, as far as is known
         self._rings_at = math.inf
 
-    def add(self, ticket: Ticket, *, first: bool = False) -> None:
-        if first:
-            self._tickets.appendleft(ticket)
-        else:
-            self._tickets.append(ticket)
+    def add(self, ticket: Ticket) -> bool:
+        """False when there is no room. A single question always has room in an empty queue."""
+        size = self.size + ticket.size
+        if self.live and (self.live >= self._settings.queue or size > self._settings.queue_bytes):
+            return False
+        self._tickets.append(ticket)
+        self.live += 1
+        self.size = size
+        if ticket.until < self._rings_at:
+            self._set_clock(ticket.until)
+        return True
+
+    def add_again(self, ticket: Ticket) -> None:
+        """Before all others, whether there is room or not: it had its place."""
+        self._tickets.appendleft(ticket)
         self.live += 1
         self.size += ticket.size
         if ticket.until < self._rings_at:
             self._set_clock(ticket.until)
-
-    def has_room(self, size: int) -> bool:
-        """A single question always has room in an empty queue."""
-        return not self.live or (self.live < self._settings.queue and self.size + size <= self._settings.queue_bytes)
 
     def full(self, seats: int) -> Unavailable:
         """What those are told for whom there is no room."""
         soon = None
         if self.pace.mean:
             soon = min(LATEST, max(SOONEST, self.live * self.pace.mean / max(1, seats)))
-        return Unavailable(
+        kind = TooMuchWaiting if self._settings.too_many else Unavailable
+        return kind(
             f"{self.live} requests with {self.size} bytes wait for {self.key} already: try again later",
             retry_after=soon,
         )
@@ -127,14 +134,16 @@ class Queue:
         """The next batch for a replica, when `helpers` others are free. `at`: whose patience ended before is late."""
         self.most = self._most(info)
         most = min(self.most, math.ceil(self.live / (1 + helpers)))
+        tickets, largest = self._tickets, self._settings.batch_bytes
         batch: list[Ticket] = []
         size = 0
-        while self._tickets and len(batch) < most:
-            ticket = self._tickets[0]
-            if batch and (ticket.alone or size + ticket.size > self._settings.batch_bytes):
+        while tickets and len(batch) < most:
+            ticket = tickets[0]
+            if batch and (ticket.alone or size + ticket.size > largest):
                 break
-            self._tickets.popleft()
-            self._out(ticket)
+            tickets.popleft()
+            self.live -= 1
+            self.size -= ticket.size
             if ticket.over:
                 continue
             if ticket.until < at:
@@ -144,6 +153,8 @@ class Queue:
             size += ticket.size
             if ticket.alone:
                 break
+        if not self.live:
+            self._empty()
         if batch:
             self._usual = len(batch)
         return batch
@@ -164,10 +175,14 @@ class Queue:
     def _out(self, ticket: Ticket) -> None:
         self.live -= 1
         self.size -= ticket.size
-        if not self.live and self.standing:  # nothing left to carry: out of the line
-            for task in self.standing:
-                task.cancel()
-            self.standing.clear()
+        if not self.live:
+            self._empty()
+
+    def _empty(self) -> None:
+        """Nothing left to carry: out of the line."""
+        for task in self.standing:
+            task.cancel()
+        self.standing.clear()
 
     def _set_clock(self, until: float) -> None:
         """One timer for all: it rings for the least patient, and finds most of the time that nobody is left."""

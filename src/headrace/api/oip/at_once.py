@@ -6,8 +6,10 @@ the replica's answer arrives. All else takes the way of fast.py, which also answ
 next ones are known.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,10 +17,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from headrace.api.limits import SLOWEST
 from headrace.api.oip import compress
 from headrace.api.oip.exchange import Exchange
-from headrace.api.oip.fast import ROUTE, FastHttp, Waiting, too_slow
+from headrace.api.oip.fast import LARGE, ROUTE, FastHttp, Waiting, too_slow
 from headrace.api.oip.fast_door import Door
 from headrace.api.oip.heads import Head, head_of, worth_keeping
-from headrace.api.oip.infer import Asked, Infer, Reply, caller_of, meta_of, new_identifier, refused
+from headrace.api.oip.infer import Asked, Infer, Reply, caller_of, plain, refused
+from headrace.api.oip.receiving import Receiving
+from headrace.domain.body import Slot
 from headrace.domain.errors import HeadraceError, Unavailable
 from headrace.domain.question import Answer
 from headrace.inference.ask import Ticket
@@ -36,29 +40,26 @@ def protocol(infer: Infer, settings: Settings, requests: Requests) -> type[HttpT
 class AtOnce:
     """A request on its way. To uvicorn it is a cycle."""
 
-    __slots__ = (
-        "arrived", "complete", "connection", "disconnected", "have", "head", "held", "identifier", "keep_alive",
-        "pieces", "response_complete", "ticket",
-    )  # fmt: skip
     message_event = Exchange.message_event
+    # so it is with most, from beginning to end
+    complete = keep_alive = True
+    response_complete = disconnected = False
+    ticket: Ticket | None = None
+    pieces: list[bytes]  # of a body that is not complete
+    slot: Slot | None = None  # where a large body is received instead
+    have = held = 0  # bytes of a body that is not complete, and those that count against the limit of all connections
 
-    def __init__(self, connection: "AtOnceHttp", head: Head, arrived: float) -> None:
-        self.connection, self.head, self.arrived = connection, head, arrived
-        self.identifier = new_identifier()
-        self.complete = self.keep_alive = True
-        self.response_complete = self.disconnected = False
-        self.ticket: Ticket | None = None
-        self.pieces: list[bytes] = []  # of a body that is not complete
-        self.have = self.held = 0  # bytes of it, and those that count against the limit of all connections together
-
-    def told(self, said: Answer | HeadraceError) -> None:
-        self.connection.told(self, said)
+    def __init__(self, head: Head, arrived: float, identifier: str) -> None:
+        self.head, self.arrived, self.identifier = head, arrived, identifier
 
 
 class AtOnceHttp(FastHttp):
+    __slots__ = ("_asked", "_before", "_begun", "_new")
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._asked: AtOnce | None = None  # what has no answer yet
+        self._before: Head | None = None  # of the last request: most connections say the same again and again
         self._new: tuple[Exchange, bytes] | None = None  # whose head may be worth remembering
         self._begun = 0  # messages that began in this piece of data
 
@@ -71,8 +72,10 @@ class AtOnceHttp(FastHttp):
         if not between or self._lingering or self._stopping or self.flow.write_paused:
             super().data_received(data)
             return
-        found = self.door.heads.find(data)
-        if found is None or not self._begin(*found, data):
+        head = self._before
+        if head is None or not data.startswith(head.data):
+            head = self._before = self.door.heads.find(data)
+        if head is None or not self._begin(head, data):
             self._begun = 0
             super().data_received(data)
             if self.cycle is not before and self._begun == 1:
@@ -99,22 +102,47 @@ class AtOnceHttp(FastHttp):
             self._asked.keep_alive = False
             self.flow.pause_reading()
 
-    def _begin(self, head: Head, start: int, data: bytes) -> bool:
+    def _begin(self, head: Head, data: bytes) -> bool:
         """False when it needs more than a look into memory, or is more than one request."""
-        missing = head.length - (len(data) - start)
+        start = len(head.data)
+        missing = start + head.length - len(data)
         if missing < 0 or (self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency):
             return False
         self._last = self.loop.time()
-        asked = AtOnce(self, head, self._last)
+        asked = AtOnce(head, self._last, next(self.door.identifiers))
         if not missing:
             return self._ask(asked, data[start:])
         if self.door.held + head.length > self.door.bodies_limit or not self.door.infer.permitted(head):
             return False
         self.door.held += head.length
         asked.held, asked.complete = head.length, False
-        asked.pieces, asked.have = [data[start:]], len(data) - start
+        asked.have = len(data) - start
+        asked.slot = self.door.infer.place(head) if self.scheme == "http" else None
+        if asked.slot is None:
+            asked.pieces = [data[start:]]
+        else:
+            asked.slot.view[: asked.have] = memoryview(data)[start:]
+            self._read_into(Receiving(self, asked.slot, asked.have))
         self.cycle = self._asked = asked
         return True
+
+    def _read_into(self, protocol: asyncio.BaseProtocol) -> None:
+        """A transport asks anew who reads when reading begins anew."""
+        self.transport.pause_reading()
+        self.transport.set_protocol(protocol)
+        self.transport.resume_reading()
+
+    def received(self, count: int) -> None:
+        """More of a body, in its slot."""
+        asked = self._asked
+        if asked is None or asked.slot is None:
+            return
+        self._last = self.loop.time()
+        asked.have += count
+        if asked.have == asked.head.length:
+            slot, asked.slot = asked.slot, None
+            self._read_into(self)
+            self._ask_whole(asked, slot)
 
     def _collect(self, asked: AtOnce, data: bytes) -> None:
         """More of a body. What comes behind it is the parser's again."""
@@ -125,18 +153,21 @@ class AtOnceHttp(FastHttp):
         asked.have += len(data)
         if len(data) < missing:
             return
-        asked.complete = True
         body = b"".join(asked.pieces)
         asked.pieces = []
-        if not self._ask(asked, body):
-            self._ask_later(asked, body)
+        self._ask_whole(asked, body)
         if rest:
             self.data_received(rest)
 
-    def _ask(self, asked: AtOnce, body: bytes) -> bool:
+    def _ask_whole(self, asked: AtOnce, body: bytes | Slot) -> None:
+        asked.complete = True
+        if not self._ask(asked, body):
+            self._ask_later(asked, bytes(body.view) if isinstance(body, Slot) else body)
+
+    def _ask(self, asked: AtOnce, body: bytes | Slot) -> bool:
         """False when it needs more than a look into memory."""
         try:
-            asked.ticket = self.door.infer.at_once(asked.head, body, asked.identifier, asked.told)
+            asked.ticket = self.door.infer.at_once(asked.head, body, asked.identifier, partial(self._told, asked))
         except Unavailable as error:
             self.cycle = self._asked = asked
             self._reply(asked, refused(error, asked.identifier))
@@ -158,7 +189,23 @@ class AtOnceHttp(FastHttp):
         async with self._ending(asked):
             self._reply(asked, await self.door.infer.reply(Asked(head.name, head.version, head.headers, whole)))
 
-    def told(self, asked: AtOnce, said: Answer | HeadraceError) -> None:
+    def _told(self, asked: AtOnce, said: Answer | HeadraceError) -> None:
+        """Most answers are plain ones, on connections where nothing else is going on."""
+        body = plain(asked.head, said)
+        busy = self._stopping or self.pipeline or self.flow.read_paused or self.transport.is_closing()
+        if body is None or len(body) >= LARGE or busy or not asked.keep_alive:
+            self._told_more(asked, said)
+            return
+        self._asked = asked.ticket = None
+        if asked.held:
+            self._let_go(asked)
+        self.transport.write(self.door.plain(asked.identifier, body, self.server_state.default_headers))
+        self.door.requests.over(ROUTE, "POST", "200", asked.arrived, peer=self.client)
+        asked.response_complete = True
+        self.server_state.total_requests += 1
+        self._idle_since = self.loop.time()
+
+    def _told_more(self, asked: AtOnce, said: Answer | HeadraceError) -> None:
         try:
             reply = self.door.infer.told(asked.head, said, asked.identifier)
         except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes JSON
@@ -191,7 +238,7 @@ class AtOnceHttp(FastHttp):
     def _let_go(self, asked: AtOnce) -> None:
         """Its body is not ours any more. The ticket knows the request, too: neither would go without the other."""
         self.door.held -= asked.held
-        asked.held, asked.pieces, asked.ticket = 0, [], None
+        asked.held, asked.pieces, asked.slot, asked.ticket = 0, [], None, None
 
     def _reply(self, asked: AtOnce, reply: Reply) -> None:
         self._asked = None
@@ -216,7 +263,7 @@ class AtOnceHttp(FastHttp):
         if self._new is not None and self._new[0] is exchange:
             (one, head), self._new = self._new, None
             if reply.status == OK and one.error is None and one.headers.get(b"content-length") == b"%d" % one.size:
-                self.door.heads.keep(head, _head(one))
+                self.door.heads.keep(_head(head, one, self.door.infer.meta(one.headers, one.name)))
         super()._write(exchange, reply)
 
     # the watch
@@ -231,16 +278,18 @@ class AtOnceHttp(FastHttp):
     def _never_comes(self, asked: AtOnce) -> None:
         asked.keep_alive = False
         self._asked = None
+        if asked.slot is not None:
+            self._read_into(self)
         self._let_go(asked)
         self._write(asked, refused(too_slow(self.door.deadline), asked.identifier))
         asked.response_complete = True
         self._linger()
 
 
-def _head(exchange: Exchange) -> Head:
+def _head(data: bytes, exchange: Exchange, meta: Mapping[str, str]) -> Head:
     headers = exchange.headers
-    meta = meta_of(headers, exchange.name)
     return Head(
+        data=data,
         name=exchange.name,
         version=exchange.version,
         caller=caller_of(headers),
@@ -248,5 +297,5 @@ def _head(exchange: Exchange) -> Head:
         meta=meta,
         length=exchange.size,
         json_length=max(0, int(meta["json"])) if "json" in meta else None,
-        accepts_packed=compress.chosen(headers.get(b"accept-encoding", b"").decode("latin-1")) is not None,
+        accepts_packed=compress.wanted(headers) is not None,
     )

@@ -1,10 +1,14 @@
 """Packed bodies (contracts/oip.md, A21): gzip and deflate, in when they come, out only when they were asked for.
 
-Never brotli: tritonclient's asyncio client announces it and cannot read it.
+Out also by zstd, where the extra `containers` has brought its library. Never brotli: tritonclient's asyncio client
+announces whatever aiohttp could read (brotli, and zstd in newer ones), and reads only gzip and deflate itself.
 """
 
 import asyncio
+import importlib
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 from headrace.api.errors import Problem
 from headrace.domain.errors import Invalid, TooLarge
@@ -14,7 +18,22 @@ AT_ONCE = 4096  # bytes that are unpacked in the loop; deflate packs zeros about
 PACKED_AT_ONCE = 32768  # bytes that are packed in the loop
 LEVEL = 1  # tensors hardly get smaller with more work
 
+ZSTD = "zstd"
+
 _BITS = {"gzip": 31, "deflate": 15}  # zlib's window, with gzip's or zlib's own head
+_ANNOUNCERS = (b"aiohttp", b"triton")  # in the names of clients that may not mean what their headers list
+
+
+def _installed() -> Any:
+    """None where it is not."""
+    try:
+        return importlib.import_module("zstandard")
+    except ImportError:
+        return None
+
+
+_zstandard = _installed()
+_OUT = frozenset({*_BITS, "identity"}) | ({ZSTD} if _zstandard is not None else set())
 
 
 async def unpacked(body: bytes, coding: str, at_most: int) -> bytes:
@@ -29,16 +48,25 @@ async def unpacked(body: bytes, coding: str, at_most: int) -> bytes:
     return await asyncio.to_thread(_unpack, body, name, at_most)
 
 
-def chosen(accept_encoding: str) -> str | None:
-    """The coding that the client likes best among identity, gzip and deflate, the first named of equals.
+def wanted(headers: Mapping[bytes, bytes]) -> str | None:
+    """What these headers choose, whose names are in lower case."""
+    accepted = headers.get(b"accept-encoding")
+    if accepted is None:
+        return None
+    agent = headers.get(b"user-agent", b"").lower()
+    return chosen(accepted.decode("latin-1"), zstd=not any(name in agent for name in _ANNOUNCERS))
 
-    None: as it is. A star chooses nothing.
+
+def chosen(accept_encoding: str, *, zstd: bool = True) -> str | None:
+    """The coding that the client likes best among identity, gzip, deflate and zstd, the first named of equals.
+
+    None: as it is. A star chooses nothing. `zstd`: whether it can be meant.
     """
     best, best_quality = "identity", 0.0
     for part in accept_encoding.lower().split(","):
         name, _, parameters = part.partition(";")
         name = name.strip()
-        if (name in _BITS or name == "identity") and (quality := _quality(parameters)) > best_quality:
+        if name in _OUT and (zstd or name != ZSTD) and (quality := _quality(parameters)) > best_quality:
             best, best_quality = name, quality
     return None if best == "identity" else best
 
@@ -63,6 +91,9 @@ def _unpack(body: bytes, name: str, at_most: int) -> bytes:
 
 
 def _pack(body: bytes, coding: str) -> bytes:
+    if coding == ZSTD:
+        packed: bytes = _zstandard.ZstdCompressor(level=LEVEL).compress(body)
+        return packed
     machine = zlib.compressobj(LEVEL, zlib.DEFLATED, _BITS[coding])
     return machine.compress(body) + machine.flush()
 

@@ -9,11 +9,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from headrace.api.errors import Problem
 from headrace.api.hosts import SAFE, Names
+from headrace.api.oip.errors import JSON
 from headrace.api.oip.heads import Heads
-from headrace.api.oip.infer import Infer
+from headrace.api.oip.infer import Infer, identifiers
 from headrace.settings import Settings
 from headrace.telemetry.requests import Requests
 
+OK = 200
 KNOWN = 4096  # URLs and host names that are remembered
 LONGEST_KNOWN = 1024  # bytes of one
 
@@ -34,7 +36,8 @@ class Door:
         self.shows_origins = bool(settings.server.origins)  # then answers to browsers need CORS headers: the app's work
         self._base = settings.oip.base_path.rstrip("/").encode()
         self.held = 0  # bytes of large bodies, all connections together
-        self.heads = Heads()
+        self.heads, self.identifiers = Heads(), identifiers()
+        self._plain: tuple[object, bytes] = (None, b"")
         self._starts: tuple[object, dict[int, bytes]] = (None, {})
         self._names = Names(settings.server)
         self._hosts: dict[bytes, Problem | None] = {}
@@ -60,6 +63,14 @@ class Door:
             lines = [b"%b: %b\r\n" % pair for pair in (*default_headers, *_SAFE)]
             found = known[status] = b"".join([STATUS_LINE[status], *lines])
         return found
+
+    def plain(self, identifier: str, body: bytes, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """A whole answer, as nearly all are, on a connection that stays open."""
+        of, start = self._plain
+        if of is not default_headers:
+            start = self.start(OK, default_headers) + b"content-type: %b\r\nx-request-id: " % JSON.encode()
+            self._plain = (default_headers, start)
+        return b"%b%b\r\ncontent-length: %d\r\n\r\n%b" % (start, identifier.encode(), len(body), body)
 
     def wrong_host(self, host: bytes) -> Problem | None:
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from headrace.api.oip.permits import Caller
 
-KEPT = 1_024
+KEPT = 1_024  # heads
 LONGEST = 2_048  # bytes
 END = b"\r\n\r\n"
 _NEW_EACH_TIME = (b"x-request-id", b"traceparent", b"expect", b"transfer-encoding", b"content-encoding", b"upgrade")
@@ -17,6 +17,7 @@ _NEW_EACH_TIME = (b"x-request-id", b"traceparent", b"expect", b"transfer-encodin
 
 @dataclass(frozen=True, slots=True)
 class Head:
+    data: bytes  # as it came
     name: str
     version: str | None
     caller: Caller
@@ -33,17 +34,14 @@ class Heads:
     def __init__(self) -> None:
         self._kept: dict[bytes, Head] = {}
 
-    def find(self, data: bytes) -> tuple[Head, int] | None:
-        """The head with which `data` begins, if it is known, and where the body begins."""
-        start = data.find(END) + len(END)
-        head = self._kept.get(data[:start])
-        return None if head is None else (head, start)
+    def find(self, data: bytes) -> Head | None:
+        """The head with which `data` begins, if it is known."""
+        return self._kept.get(data[: data.find(END) + len(END)])
 
-    def keep(self, data: bytes, head: Head) -> None:
-        """`data` is a whole head, which was read as `head`."""
+    def keep(self, head: Head) -> None:
         if len(self._kept) >= KEPT:
             self._kept.clear()
-        self._kept[data] = head
+        self._kept[head.data] = head
 
 
 def head_of(data: bytes) -> bytes | None:

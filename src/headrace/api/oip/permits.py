@@ -35,7 +35,7 @@ class Permit:
     team: str
     run: float  # seconds for its answer
     until: float
-    turn: int
+    turn: int  # of keys and directory together: it grows with every change
 
 
 class Permits:
@@ -48,13 +48,13 @@ class Permits:
     def known(self, caller: Caller, name: str, version: str | None) -> Permit | None:
         """What was found out a moment ago. None: ask `find`."""
         permit = self._kept.get((caller, name, version))
-        if permit is None or permit.until < self._clock() or permit.turn != self._turn():
+        if permit is None or permit.until < self._clock() or permit.turn != self._keys.turn + self._directory.turn:
             return None
         return permit
 
     async def find(self, caller: Caller, name: str, version: str | None) -> Permit:
         """Raises Unauthenticated, Forbidden, and as Directory.resolve does: errors are not remembered."""
-        until, turn = self._clock() + MAX_AGE, self._turn()
+        until, turn = self._clock() + MAX_AGE, self._keys.turn + self._directory.turn
         principal = await self._callers.allowed(ASK, caller.authorization, caller.origin, caller.team)
         _, found = await self._directory.resolve(principal, name, version)
         permit = Permit(found, principal.team, found.timeout.run / 1000, until, turn)
@@ -63,7 +63,3 @@ class Permits:
                 self._kept.clear()
             self._kept[caller, name, version] = permit
         return permit
-
-    def _turn(self) -> int:
-        """Grows with every change."""
-        return self._keys.turn + self._directory.turn

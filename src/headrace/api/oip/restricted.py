@@ -13,6 +13,8 @@ GROUPS = (
     "logging",
 )  # fmt: skip
 
+GRPC_PREFIX = "triton-grpc-protocol-"
+
 _LAST = {
     "ready": "health", "live": "health", "infer": "inference", "infer_stream": "inference", "generate": "inference",
     "generate_stream": "inference", "config": "model-config", "stats": "statistics", "setting": "trace",
@@ -39,6 +41,17 @@ class Restrictions:
         wanted = self._headers.get(group)
         if wanted is not None and not compare_digest(headers.get(wanted.name, b""), wanted.value):
             raise Forbidden(f"This API is restricted, expecting header '{wanted.shown}'")
+
+    def wanted(self, group: str) -> tuple[str, str] | None:
+        """Header in lower case and value; None where the group is free."""
+        found = self._headers.get(group)
+        return None if found is None else (found.name.decode(), found.value.decode())
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of all headers whose values are agreed, over HTTP and gRPC."""
+        found = {header.name.decode() for header in self._headers.values()}
+        return frozenset(found | {GRPC_PREFIX + name for name in found})
 
     def guarded(self, row: Row) -> Row:
         group = group_of(row.path)

@@ -12,6 +12,7 @@ from rooms.api.house import DONE
 
 from headrace.api.app import http_protocol
 from headrace.dialects.dialect import ReplicaInfo
+from headrace.domain.body import Slot
 from headrace.domain.clock import now
 from headrace.domain.ids import VersionKey
 from headrace.domain.image import FolderRecipe
@@ -42,7 +43,7 @@ class Echo:
             assert question.form is Form.V2_REST
             self.questions.append(question)
             self.begun.set()
-            if question.inputs[""] == b'{"wait"}':
+            if given(question) == b'{"wait"}':
                 await self.door.wait()
                 yield answered(b"{}", {})
             else:
@@ -52,8 +53,14 @@ class Echo:
         pass
 
 
+def given(question):
+    """The bytes of its one body, wherever they lie."""
+    body = question.inputs[""]
+    return bytes(body.view) if isinstance(body, Slot) else body
+
+
 def said(question):
-    body, meta = question.inputs[""], question.meta
+    body, meta = given(question), question.meta
     length = int(meta.get("json", len(body)))
     try:
         asked = json.loads(body[:length])

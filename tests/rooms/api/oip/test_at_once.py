@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 from rooms.api.house import house
 from rooms.api.oip.served import Echo, publish, request, served
-from rooms.api.oip.test_fast import MEGABYTE, WAIT, identified, settled
+from rooms.api.oip.test_fast import WAIT, identified, settled
 
 from headrace.api.oip.at_once import AtOnce
 from headrace.domain.clock import now
 from headrace.domain.ids import VersionKey
 from headrace.domain.version import VersionStatus
 from headrace.inference.ask import Ticket
-from headrace.settings import InferenceSettings, ServerSettings
+from headrace.settings import InferenceSettings
 
 BODY = json.dumps(request()).encode()
 
@@ -79,6 +79,37 @@ async def test_the_answers_are_the_same(wire):
     assert [said[0]] * 4 == said
 
 
+class Quiet(Echo):
+    """Says nothing beside its answers."""
+
+    async def run(self, questions, timeout):
+        async for answer in super().run(questions, timeout):
+            yield replace(answer, meta={})
+
+
+@pytest.mark.parametrize("size", [1, 10_000])
+async def test_plain_answers_are_the_same_and_counted(tmp_path, size):
+    """Those of nearly all requests, which are written from pieces that are ready."""
+    body = json.dumps(request(data=[1.0] * size)).encode()
+    async with house(tmp_path) as home:
+        await publish(home, dialect=Quiet())
+        async with served(home) as wire, wire.connection() as talk:
+            said = []
+            for _ in range(4):
+                talk.send(talk.request(body))
+                status, headers, answer = await talk.answer()
+                shown = json.loads(answer)
+                assert headers.pop("x-request-id") == shown.pop("id")
+                headers.pop("date")
+                assert len(answer) == int(headers.pop("content-length"))
+                said.append((status, list(headers.items()), shown))
+            assert at_once(wire)
+            assert [said[0]] * 4 == said
+            [family, _] = await home.rooms.requests.families()
+            assert [4] == [sample.value for sample in family.samples]
+            assert 4 == wire.server.server_state.total_requests
+
+
 async def test_ids_are_new_each_time_or_the_callers(talk, wire):
     seen = set()
     for _ in range(20):
@@ -125,9 +156,10 @@ async def test_a_request_with_a_time_limit_of_its_own(talk, wire):
     assert not at_once(wire)
 
 
-async def test_a_full_queue_refuses_at_once(tmp_path):
+@pytest.mark.parametrize(("too_many", "refused"), [(False, 503), (True, 429)])
+async def test_a_full_queue_refuses_at_once(tmp_path, too_many, refused):
     echo = Echo()
-    async with house(tmp_path, inference=InferenceSettings(queue=1)) as home:
+    async with house(tmp_path, inference=InferenceSettings(queue=1, too_many=too_many)) as home:
         await publish(home, dialect=echo)
         async with (
             served(home) as wire,
@@ -141,8 +173,9 @@ async def test_a_full_queue_refuses_at_once(tmp_path):
             await settled(lambda: sum(home.rooms.ask.waiting().values()) == 1)
             third.send(third.request(BODY))
             status, headers, said = await third.answer()
-            assert (503, True) == (status, b"1 requests with" in said)
+            assert (refused, True) == (status, b"1 requests with" in said)
             assert headers["x-request-id"]
+            assert int(headers["retry-after"])
             echo.door.set()
             assert [200, 200] == [(await talk.answer())[0] for talk in (first, second)]
 
@@ -200,62 +233,6 @@ async def test_a_large_answer_is_packed_for_those_who_read_that(wire):
             status, headers, packed = await talk.answer()
             assert (200, "gzip") == (status, headers["content-encoding"])
             assert len(packed) < 10_000
-
-
-# large bodies
-
-
-@pytest.fixture
-def large():
-    return identified(1) + MEGABYTE * 2
-
-
-@pytest.mark.parametrize("pieces", [1, 3, 200])
-async def test_a_large_body_in_pieces_and_another_request_behind_it(wire, echo, large, pieces):
-    async with wire.connection() as talk:
-        await warm(talk, large)
-        await warm(talk)
-        data = talk.request(large) + talk.request(BODY)
-        for start in range(0, len(data), step := len(data) // pieces):
-            talk.send(data[start : start + step])
-            await talk.writer.drain()
-        assert [200, 200] == [(await talk.answer())[0] for _ in range(2)]
-        assert [large, BODY] == [one.inputs[""] for one in echo.questions[-2:]]
-        assert 0 == wire.server.config.http.door.held
-
-
-async def test_who_leaves_in_the_middle_of_a_large_body(wire, large):
-    door = wire.server.config.http.door
-    async with wire.connection() as talk:
-        await warm(talk, large)
-        talk.send(talk.request(large)[: len(large) // 2])
-        await settled(lambda: door.held == len(large))
-    await settled(lambda: not connections(wire))
-    assert 0 == door.held
-
-
-async def test_who_stops_in_the_middle_of_a_large_body_is_told(tmp_path, large):
-    async with house(tmp_path, server=ServerSettings(body_deadline=0.5)) as home:
-        await publish(home, dialect=Echo())
-        async with served(home) as wire, wire.connection() as talk:
-            await warm(talk, large)
-            talk.send(talk.request(large)[: len(large) // 2])
-            status, headers, said = await talk.answer()
-            assert (408, "close") == (status, headers["connection"])
-            assert b"too slowly" in said
-            assert 0 == wire.server.config.http.door.held
-
-
-async def test_a_key_that_is_renewed_while_a_large_body_comes(wire, large):
-    async with wire.connection() as talk:
-        await warm(talk, large)
-        data = talk.request(large)
-        talk.send(data[: len(data) // 2])
-        await settled(lambda: wire.server.config.http.door.held == len(large))
-        await wire.home.rooms.keys.renew(wire.home.key.partition(".")[0])
-        talk.send(data[len(data) // 2 :])
-        assert 401 == (await talk.answer())[0]
-        assert 0 == wire.server.config.http.door.held
 
 
 async def test_nothing_is_left_for_the_collector(talk, wire):

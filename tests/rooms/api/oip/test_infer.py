@@ -6,6 +6,7 @@ import uuid
 import zlib
 
 import pytest
+import zstandard
 from rooms.api.house import house
 from rooms.api.oip.conftest import in_memory
 from rooms.api.oip.served import Echo, publish, request, served
@@ -186,6 +187,7 @@ async def test_broken_gzip(either, body):
         ("gzip;q=0.2, deflate;q=0.5", "deflate"),
         ("gzip;q=0.5, identity", None),
         ("gzip;q=0", None),
+        ("gzip, deflate, br, zstd", "gzip"),
         ("br", None),
         ("*", None),
         ("identity", None),
@@ -195,6 +197,22 @@ async def test_packed_answers(either, accept, coding):
     answer = await either.post(INFER, json=request([1.5] * 500), headers={"Accept-Encoding": accept})
     assert coding == answer.headers.get("content-encoding")
     assert [1.5] * 500 == answer.json()["outputs"][0]["data"]
+
+
+@pytest.mark.parametrize("accept", ["zstd", "gzip;q=0.5, zstd"])
+async def test_zstd_for_who_lists_it_first(either, accept):
+    headers = {"Accept-Encoding": accept}
+    async with either.stream("POST", INFER, json=request([1.5] * 500), headers=headers) as answer:
+        raw = b"".join([piece async for piece in answer.aiter_raw()])
+    assert "zstd" == answer.headers["content-encoding"]
+    assert [1.5] * 500 == json.loads(zstandard.decompress(raw))["outputs"][0]["data"]
+
+
+@pytest.mark.parametrize("agent", ["Python/3.11 aiohttp/3.13.2", "tritonclient"])
+async def test_zstd_is_not_for_who_announces_it_without_meaning_it(either, agent):
+    headers = {"Accept-Encoding": "zstd, gzip;q=0.5", "User-Agent": agent}
+    answer = await either.post(INFER, json=request([1.5] * 500), headers=headers)
+    assert "gzip" == answer.headers["content-encoding"]
 
 
 async def test_only_a_good_answer_is_packed(either):
