@@ -12,12 +12,15 @@ from headrace.api.oip import generate, hints
 from headrace.api.oip.grpc import http2
 from headrace.api.oip.grpc.headers import Blocks, Malformed, block
 from headrace.api.oip.grpc.http2 import ConnectionFault
+from headrace.api.oip.grpc.inbox import Inbox
 from headrace.api.oip.grpc.proto.inference_pb2 import ModelInferRequest
 from headrace.api.oip.grpc.reader import Reader
 from headrace.api.oip.grpc.scan import scan
+from headrace.api.oip.grpc.status import Status
 from headrace.api.oip.shared_tensors import Sharing
 from headrace.api.regions import Regions
 from headrace.dialects.framing import ANSWERS, FAILED, READY, Garbage, parse_answers, parse_loaded
+from headrace.domain.body import Slot
 from headrace.domain.errors import Invalid, NotFound
 from headrace.domain.tensor import TensorModel, TensorSpec
 from headrace.runners.harness.files_form import FilesForm
@@ -25,6 +28,8 @@ from headrace.runners.harness.model_facts import Facts
 from headrace.runners.harness.tensors import Refused, Spec
 from headrace.runners.harness.v2_json import JsonForm
 from headrace.runners.harness.v2_proto import ProtoForm
+
+LIMIT = 1 << 16  # bytes of a gRPC message
 
 
 @dataclass(frozen=True)
@@ -118,12 +123,23 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 class _Sink:
-    """Takes frames and does nothing with them."""
+    """Takes frames, and puts messages together of their data."""
+
+    def __init__(self) -> None:
+        self._inbox = Inbox(LIMIT, lambda _beginning, size: Slot(memoryview(bytearray(size))) if size & 1 else None)
+
+    def whole(self, _stream: int, _block: bytes, message: bytes, _widens: int) -> bool:
+        return bool(len(message) & 1)
 
     def data_begins(self, _stream: int, _length: int) -> object:
         return self
 
-    def data(self, _stream: object, _piece: bytes) -> None: ...
+    def data(self, _stream: object, piece: bytes | memoryview) -> None:
+        with suppress(Status):
+            self._inbox.take(piece)
+
+    def more(self, _stream: object, data: memoryview, at: int) -> int:
+        return self._inbox.gather(data, at, 1, LIMIT)
 
     def data_ends(self, _stream: object) -> None: ...
 
@@ -139,7 +155,7 @@ def _grpc() -> dict[str, Target]:
     def frames(data: bytes) -> None:
         reader, cut = Reader(_Sink(), 1 << 20), len(data) // 2
         with suppress(ConnectionFault):
-            for piece in (data[:cut], data[cut:]):
+            for piece in (data[:cut], memoryview(data)[cut:]):
                 reader.feed(piece)
 
     def headers(data: bytes) -> None:
@@ -155,10 +171,11 @@ def _grpc() -> dict[str, Target]:
     head = block([*names, (b"grpc-timeout", b"5S"), (b"authorization", b"ApiKey a.b"), (b"x-bin", b"AAAA")])
     start = http2.PREFACE + http2.settings({})
     call = http2.frame(http2.HEADERS, http2.END_HEADERS, 1, head) + http2.frame(http2.DATA, 1, 1, bytes(9))
+    pieces = (b"\0\0\0\0\x14" + bytes(9), bytes(6), bytes(5) + b"\0\0\0\0\x01")
+    long = [http2.frame(http2.DATA, 0, 1, piece) for piece in pieces]
+    seeds = (start + call, start + http2.window_update(0, 9) + http2.frame(http2.PING, 0, 0, bytes(8)))
     return {
-        "http2": Target(
-            frames, (start + call, start + http2.window_update(0, 9) + http2.frame(http2.PING, 0, 0, bytes(8)))
-        ),
+        "http2": Target(frames, (*seeds, start + b"".join([call[: -9 - 9], *long]))),
         "hpack": Target(headers, (head,)),
     }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import weakref
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,9 +12,11 @@ from headrace.api.oip.grpc.door import Door
 from headrace.api.oip.grpc.headers import block
 from headrace.api.oip.grpc.status import Code, Status
 from headrace.domain.account import Action
-from headrace.domain.errors import Unauthenticated
+from headrace.domain.body import Slot
+from headrace.domain.errors import Unauthenticated, Unavailable
 
 ASK = (Action.SUBMIT_JOBS,)
+PLACED = 64 * 1024  # bytes of a message that lies in a place of its method's choice
 KEY = "ApiKey good"
 HELLO = http2.PREFACE + http2.settings({})
 
@@ -75,17 +78,69 @@ class Slow:
         return message
 
 
+class Quick:
+    """Gives back what it gets, without a coroutine: at the end of the turn, or when it is told to.
+
+    A message "no" is refused at once, "unary" is left to `unary`. Large ones lie in memory of its own.
+    """
+
+    def __init__(self):
+        self.asked, self.withdrawn = [], []
+        self.slots: list[weakref.ref] = []  # that were given
+        self.waits: list | None = None  # of those that are answered when it is told to
+
+    async def unary(self, _call, message):
+        return b"unary:" + message
+
+    def place(self, _head, _beginning, size):
+        if size < PLACED:
+            return None
+        slot = Slot(memoryview(bytearray(size)))
+        self.slots.append(weakref.ref(slot))
+        return slot
+
+    def ask(self, _head, message, tell):
+        if message == b"no":
+            raise Unavailable("it says no")
+        if message == b"unary":
+            return None
+        ticket = [tell, message]
+        self.asked.append(len(message))
+        if self.waits is None:
+            asyncio.get_running_loop().call_soon(self.answer, ticket)
+        else:
+            self.waits.append(ticket)
+        return ticket
+
+    def answer(self, ticket):
+        if ticket not in self.withdrawn:
+            tell, message = ticket
+            tell(message if isinstance(message, bytes) else bytes(message.view))
+
+    def said(self, told):
+        return told
+
+    def withdraw(self, ticket):
+        self.withdrawn.append(ticket)
+
+    @property
+    def method(self):
+        return Method(ASK, self.unary, at_once=self)
+
+
 @dataclass
 class Served:
     port: int
     door: Door
     slow: Slow
+    quick: Quick
 
 
 @asynccontextmanager
 async def served(limits=None):
-    slow = Slow()
+    slow, quick = Slow(), Quick()
     methods = {
+        "/t/Quick": quick.method,
         "/t/Echo": Method(ASK, echo),
         "/t/Metadata": Method(ASK, metadata),
         "/t/Refuse": Method(ASK, refuse),
@@ -98,7 +153,7 @@ async def served(limits=None):
     }
     door = Door(methods, admit, limits or Limits())
     async with listening(door) as port:
-        yield Served(port, door, slow)
+        yield Served(port, door, slow, quick)
 
 
 @asynccontextmanager

@@ -6,14 +6,19 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rooms.api.grpc.peers import ASK, HELLO, admit, bidi, call, echo, message, request
+from rooms.api.grpc.peers import ASK, HELLO, Quick, admit, bidi, call, echo, message, request
 
 from headrace.api.oip.grpc import http2
 from headrace.api.oip.grpc.calls import Limits, Method
 from headrace.api.oip.grpc.connection import Connection
 from headrace.api.oip.grpc.desk import Desk
 
-METHODS = {"/t/Echo": Method(ASK, echo), "/t/Bidi": Method(ASK, streaming=bidi), "/t/Public": Method((), echo)}
+METHODS = {
+    "/t/Quick": Quick().method,
+    "/t/Echo": Method(ASK, echo),
+    "/t/Bidi": Method(ASK, streaming=bidi),
+    "/t/Public": Method((), echo),
+}
 
 
 class Sink(asyncio.Transport):
@@ -30,7 +35,10 @@ class Sink(asyncio.Transport):
     def close(self):
         self.closed = True
 
-    abort = close
+    abort = write_eof = close  # after its last words the door only reads on for a while
+
+    def is_closing(self):
+        return self.closed
 
     def set_write_buffer_limits(self, high=None, low=None):
         pass
@@ -90,7 +98,18 @@ def check(pieces):
     return kinds
 
 
+LONG = message(bytes(range(251)) * 400)
 BODIES = [
+    HELLO + call(1, "/t/Quick", b"of some length") + call(3, "/t/Quick", b"no") + call(5, "/t/Quick"),
+    HELLO + b"".join(call(number, "/t/Quick", b"of some length, of some length") for number in range(1, 12, 2)),
+    HELLO
+    + call(1, "/t/Quick", b"of some length")
+    + http2.frame(http2.HEADERS, 4, 3, request("/t/Quick"))
+    + http2.window_update(3, 99)
+    + http2.frame(0, 1, 3, message(b"of some length")),
+    HELLO
+    + http2.frame(http2.HEADERS, 4, 1, request("/t/Quick"))
+    + b"".join(http2.frame(0, at == 16, 1, LONG[at * 6_000 : at * 6_000 + 6_000]) for at in range(17)),
     HELLO + call() + call(3, "/t/Bidi"),
     HELLO + http2.frame(http2.HEADERS, 4, 1, request("/t/Bidi")) + http2.frame(0, 0, 1, message(b"abc") * 3),
     HELLO + call(1, "/t/Public") + http2.window_update(0, 100) + http2.reset(1, http2.ErrorCode.CANCEL),

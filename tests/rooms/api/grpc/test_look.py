@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from rooms.api.grpc.peers import HELLO, call, message, request
 from rooms.api.grpc.test_fuzz import METHODS, Sink, admit, said
 
+from headrace.api.limits import LINGER_BYTES
 from headrace.api.oip.grpc import http2
 from headrace.api.oip.grpc.calls import Limits
 from headrace.api.oip.grpc.connection import Connection
@@ -75,3 +76,24 @@ async def test_an_idle_connection_is_closed_politely() -> None:
         assert not transport.closed
         connection.data_received(http2.frame(http2.PING, http2.ACK, 0, b"headrace"))
         assert transport.closed
+
+
+class Lingering(Sink):
+    """Closed only when it is told so."""
+
+    def write_eof(self):
+        """Half of it."""
+
+
+async def test_after_our_last_words_only_so_much_is_read() -> None:
+    async with asyncio.TaskGroup() as group:
+        transport = Lingering()
+        connection = Connection(Desk(METHODS, admit, LIMITS, group), lambda _: None)
+        connection.connection_made(transport)
+        connection.data_received(b"GET / HTTP/1.1\r\n\r\n")
+        for _ in range(LINGER_BYTES >> 20):
+            connection.data_received(bytes(1 << 20))
+        assert not transport.closed
+        connection.data_received(b"x")
+        assert transport.closed
+        connection.connection_lost(None)

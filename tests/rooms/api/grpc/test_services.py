@@ -1,5 +1,6 @@
 """Every method of the protocol through a real client, with real rooms behind; the replica is a function."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from headrace.api.oip.grpc.proto import health_pb2, model_repository_pb2, reflec
 from headrace.api.oip.grpc.proto import inference_pb2 as pb
 from headrace.api.oip.grpc.proto.model_config_pb2 import DataType
 from headrace.dialects.dialect import ReplicaInfo
+from headrace.dialects.slots import Lent, Slots
+from headrace.domain.body import Slot
 from headrace.domain.clock import now
 from headrace.domain.ids import VersionKey
 from headrace.domain.model import Scope, Visibility
@@ -29,13 +32,18 @@ TENSORS = TensorModel(
 class Echo:
     """A replica: the answer has the request's id and raw contents. Some ids make it say something else."""
 
+    def __init__(self):
+        self.kinds = []  # in what its questions lay
+
     async def ready(self, _timeout):
         return ReplicaInfo(tensors=TENSORS)
 
     async def run(self, questions, _timeout):
         for question in questions:
             assert Form.V2_GRPC == question.form
-            request = pb.ModelInferRequest.FromString(question.inputs[""])
+            body = question.inputs[""]
+            self.kinds.append(type(body))
+            request = pb.ModelInferRequest.FromString(bytes(body.view) if isinstance(body, Slot) else body)
             yield self._answer(request)
 
     def _answer(self, request):
@@ -141,6 +149,23 @@ async def test_infer(asks) -> None:
         answer.id,
         list(answer.raw_output_contents),
     )
+
+
+@pytest.mark.usefixtures("model")
+async def test_a_large_message_lies_where_the_replica_reads_it(home) -> None:
+    """From the second one in the same words on, while the first one's permit is good."""
+    home.rooms = replace(home.rooms, slots=Slots(64 << 20))
+    async with opened(home) as channel, asyncio.timeout(30):
+        asks, number = Stub(channel, home.key, services.OIP), 0
+        while Lent not in home.talker.kinds:
+            number += 1
+            raw = number.to_bytes(4) * 100_000
+            asked = request()
+            asked.raw_input_contents[0] = raw
+            assert [raw] == list((await asks.ModelInfer(asked)).raw_output_contents)
+
+    assert bytes is home.talker.kinds[0]
+    assert home.rooms.slots.held
 
 
 @pytest.mark.parametrize("version", ["", "1", "1.0.0"])

@@ -1,12 +1,17 @@
 """ModelStreamInfer: many requests on one stream, answered as they finish, errors among them."""
 
+from dataclasses import replace
+
 import grpc
 import grpc.aio
 import pytest
-from rooms.api.grpc.test_services import asks, channel, model, request  # noqa: F401 - fixtures
+from rooms.api.grpc.test_services import asks, channel, model, opened, request  # noqa: F401 - fixtures
 
 from headrace.api.oip.grpc import services
 from headrace.api.oip.grpc.proto import inference_pb2 as pb
+from headrace.api.oip.grpc.stream_infer import StreamInfer
+from headrace.domain.errors import Invalid
+from headrace.settings import OipSettings
 
 
 @pytest.fixture
@@ -53,6 +58,26 @@ async def test_mlservers_form(streamed) -> None:
     call = streamed(request("7"), response=pb.ModelInferResponse, **{"mlserver-stream": "true"})
 
     assert ["iris"] == [answer.model_name async for answer in call]
+
+
+@pytest.mark.parametrize(("profile", "bare"), [("triton", False), ("mlserver", True)])
+async def test_whose_form_answers_have_where_nothing_is_said(home, asks, model, profile, bare) -> None:  # noqa: F811, ARG001 - the fixtures
+    changed = replace(home.rooms.settings, oip=OipSettings(grpc_stream_profile=profile))
+    async with opened(replace(home, rooms=replace(home.rooms, settings=changed))) as channel:  # noqa: F811 - another one
+        for given, wanted in ((None, bare), ("true", True), ("false", False)):
+            metadata = [*asks.metadata, *([] if given is None else [("mlserver-stream", given)])]
+            method = channel.stream_stream(
+                f"/{services.OIP}/ModelStreamInfer",
+                request_serializer=pb.ModelInferRequest.SerializeToString,
+                response_deserializer=(pb.ModelInferResponse if wanted else pb.ModelStreamInferResponse).FromString,
+            )
+            [answer] = [one async for one in method(iter([request("7")]), metadata=metadata, timeout=30)]
+            assert "iris" == (answer if wanted else answer.infer_response).model_name
+
+
+def test_another_profile_is_refused() -> None:
+    with pytest.raises(Invalid, match="triton or mlserver, not 'other'"):
+        StreamInfer(None, None, "other")
 
 
 async def test_an_empty_stream(streamed) -> None:

@@ -293,8 +293,18 @@ async def test_a_flood_ends_the_connection(open_wire, flood: bytes) -> None:
 
 
 async def test_rapid_resets_end_the_connection(open_wire) -> None:
-    for number in range(1, 2 * 10_001, 2):  # not one more: whoever writes on after the end may lose our last words
+    for number in range(1, 2 * 12_000, 2):
         open_wire.write(call(number, "/t/Slow") + http2.reset(number, ErrorCode.CANCEL))
     codes = [frame.code for frame in await open_wire.all() if frame.kind == http2.GOAWAY]
 
     assert [ErrorCode.ENHANCE_YOUR_CALM] == codes
+
+
+async def test_who_writes_on_after_the_end_hears_our_last_words(door) -> None:
+    async with wire(door.port, greeting=b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") as found:
+        for _ in range(64):
+            found.write(bytes(1 << 16))
+            await asyncio.wait_for(found.writer.drain(), 30)
+        last = (await found.all())[-1]
+
+    assert (http2.GOAWAY, ErrorCode.PROTOCOL_ERROR) == (last.kind, last.code)

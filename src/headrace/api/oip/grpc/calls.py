@@ -1,19 +1,28 @@
 """What a handler of a call is given, and what it gives: bytes in, bytes out. No frame reaches it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from headrace.api.oip.grpc.headers import Head
 from headrace.domain.account import Action, Principal
+from headrace.domain.body import Slot
+from headrace.domain.errors import HeadraceError
+from headrace.domain.question import Answer
+from headrace.inference.ask import Tell, Ticket
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`deadline` is in the loop's time; `principal` is NOBODY for public methods."""
+    """`deadline` is in the loop's time; `principal` is NOBODY for public methods.
+
+    `trailing`: metadata behind the one answer.
+    """
 
     principal: Principal
     metadata: Mapping[str, str]
     deadline: float | None
+    trailing: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +38,31 @@ Unary = Callable[[Call, bytes], Awaitable[bytes]]
 Streaming = Callable[[Call, Exchange], Awaitable[None]]
 Admit = Callable[[Head, tuple[Action, ...]], Awaitable[Principal]]
 Said = bytes | Exception | Awaitable[bytes]  # an answer, why there is none, or what finds it out
-Told = Callable[[Said], None]
-CallOff = Callable[[], None]
-AtOnce = Callable[[Head, bytes, Told], CallOff | None]
+
+
+class AtOnce(Protocol):
+    """Does what `unary` does, without a coroutine. May raise."""
+
+    def place(self, head: Head, beginning: bytes, size: int) -> Slot | None:
+        """Where a message of `size` bytes is to lie, of a caller who may ask it. None: in memory of the door's own."""
+        ...
+
+    def ask(self, head: Head, message: bytes | Slot, tell: Tell) -> Ticket | None:
+        """`tell` is called later. None when it takes more than a look into memory: then `unary` is called."""
+        ...
+
+    def said(self, told: Answer | HeadraceError) -> Said:
+        """What was told, in words of gRPC."""
+        ...
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Nobody wants the answer any more."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One of `unary` and `streaming`. Without actions it needs no key, and its messages have to be small.
-
-    `at_once` does what `unary` does without a coroutine, and calls back later with the answer. It gives a way to call
-    that off; or None, when it takes more than a look into memory: then `unary` is called. It may raise.
-    """
+    """One of `unary` and `streaming`. Without actions it needs no key, and its messages have to be small."""
 
     actions: tuple[Action, ...]  # one of them must be allowed
     unary: Unary | None = None

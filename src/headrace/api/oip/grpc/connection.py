@@ -3,23 +3,30 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
+from time import monotonic
 from typing import cast
 
+from headrace.api.limits import LINGER, LINGER_BYTES
 from headrace.api.oip.grpc import http2
 from headrace.api.oip.grpc.calls import Method
+from headrace.api.oip.grpc.control import Control
 from headrace.api.oip.grpc.desk import Desk
 from headrace.api.oip.grpc.headers import LARGEST_METADATA, Blocks, Head, Malformed
 from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
+from headrace.api.oip.grpc.inbox import Inbox
 from headrace.api.oip.grpc.intake import FRAME, WINDOW, Intake
 from headrace.api.oip.grpc.outbox import Outbox
+from headrace.api.oip.grpc.packing import PREFIX_SIZE
 from headrace.api.oip.grpc.reader import Reader
 from headrace.api.oip.grpc.running import Running
 from headrace.api.oip.grpc.status import Code, Status
 from headrace.api.oip.grpc.stream import Stream
+from headrace.api.oip.grpc.streams import Streams
 
 FLOOD, FLOOD_TIME = 10_000, 10.0  # frames that cost us more than the peer, in so many seconds
 TINY = 16  # bytes of DATA that count as such a frame
-REMEMBERED = 1_000  # streams that we ended while the peer was still sending
+COPIED = 32 * 1024  # bytes: of less than that a copy is quicker to read
 FAREWELL = 1.0  # seconds for calls that are on their way when we say that we stop
 PING = b"headrace"
 
@@ -30,7 +37,7 @@ _OUR_SETTINGS = {
 }
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """`left` is called when it is over."""
 
     def __init__(self, desk: Desk, left: Callable[["Connection"], None]) -> None:
@@ -38,23 +45,14 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._blocks = Blocks()
         self._reader: Reader[Stream] = Reader(self, FRAME)
-        self._others: dict[int, Callable[[int, int, bytes], None]] = {
-            http2.WINDOW_UPDATE: self._window_update,
-            http2.PING: self._ping,
-            http2.SETTINGS: self._settings,
-            http2.RST_STREAM: self._reset,
-            http2.GOAWAY: _check_goaway,
-            http2.PRIORITY: _check_priority,
-        }
-        self._streams: dict[int, Stream] = {}
-        self._abandoned: dict[int, None] = {}
-        self._latest = 0  # the highest stream that the peer opened
+        self._streams = Streams()
         self._leaving = False  # we said that we stop
         self._crowded = False
-        self._final: int | None = None  # the last stream that is still served, once that was settled
         self._strikes, self._since = 0, self._loop.time()
         self._idle_since = self._born = self._loop.time()
         self._moved, self._moved_at = 0, 0.0
+        self._lingers: int | None = None  # bytes that are still read after our last words
+        self._parting: asyncio.TimerHandle | None = None
         self._made = False  # the loop makes a connection one turn after it has asked for its protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -64,18 +62,35 @@ class Connection(asyncio.Protocol):
         if peer is not None and peer.family in {socket.AF_INET, socket.AF_INET6}:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._outbox = Outbox(self._transport, self.settle)
+        self._outbox = Outbox(self._transport, self.settle, self._desk.later, self._streams.open)
         self._running = Running(self._desk, self._outbox, self)
         self._intake = Intake(self._desk, self._outbox, self._running)
+        self._control = Control(self._outbox, self._streams, self._drop, self._ponged)
         streams = {http2.MAX_CONCURRENT_STREAMS: self._desk.limits.streams}
         self._transport.write(http2.settings(_OUR_SETTINGS | streams))
         self._intake.open()
         if self._crowded:
-            self._fail(ErrorCode.ENHANCE_YOUR_CALM, "too many connections")
+            self._outbox.write(http2.goaway(0, ErrorCode.ENHANCE_YOUR_CALM, "too many connections"))
+            self._outbox.close()
         elif self._desk.draining:  # it was made while we still listened: a call may be on its way
             self.drain()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """One for all connections: what is read into it is read from it in the same call of the loop."""
+        del sizehint
+        return self._desk.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = self._desk.buffer[:nbytes]
+        self.data_received(bytes(data) if nbytes < COPIED else data)
+
+    def data_received(self, data: bytes | memoryview) -> None:
+        """Nothing of it is kept."""
+        if self._lingers is not None:
+            self._lingers -= len(data)
+            if self._lingers < 0:
+                self._transport.close()
+            return
         try:
             self._reader.feed(data)
         except ConnectionFault as fault:
@@ -86,12 +101,19 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        for stream in list(self._streams.values()):
-            stream.done = True
+        if self._parting is not None:
+            self._parting.cancel()
+        self._end_calls()
+        self._left(self)
+
+    def _end_calls(self) -> None:
+        """Nothing comes or goes any more."""
+        self._outbox.lost()
+        for stream in self._streams:
+            stream.done, stream.inbox = True, None
             self._outbox.forget(stream)
             self._running.call_off(stream)
-        self._streams.clear()
-        self._left(self)
+        self._streams.open.clear()
 
     def pause_writing(self) -> None:
         self._outbox.pause()
@@ -106,63 +128,96 @@ class Connection(asyncio.Protocol):
             head: Head | None = self._blocks.decode(block)
         except Malformed as error:
             head, why = None, str(error)
-        stream = self._streams.get(number)
+        stream = self._streams.open.get(number)
         if stream is not None:
             self._trailers(stream, ends)
             return
-        if number <= self._latest:
-            if number not in self._abandoned:
-                raise ConnectionFault(ErrorCode.STREAM_CLOSED, f"headers for stream {number}, which is closed")
+        if not self._streams.begins(number):
             return
-        if not number & 1:
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a client opened stream {number}, an even number")
-        self._latest = number
         if head is None:
             raise StreamFault(number, ErrorCode.PROTOCOL_ERROR, why)
-        if self._final is not None or len(self._streams) >= self._desk.limits.streams:
+        if self._streams.final is not None or len(self._streams) >= self._desk.limits.streams:
             raise StreamFault(number, ErrorCode.REFUSED_STREAM, "no more calls now")
         self._open(number, head, ends)
+
+    def whole(self, number: int, block: bytes, message: bytes, widens: int) -> bool:
+        """A call in one piece. False, and nothing is done, when it takes more than a look into memory."""
+        head, streams, limits = self._blocks.plain.get(block), self._streams, self._desk.limits
+        if head is None or number <= streams.latest or not number & 1 or streams.final is not None:
+            return False
+        method = self._desk.methods.get(head.path)
+        if method is None or method.at_once is None or len(streams.open) >= limits.streams:
+            return False
+        size, window = len(message) + PREFIX_SIZE, self._outbox.initial + widens
+        if size < TINY or size > limits.message or window > http2.HIGHEST or not self._intake.has_room(size):
+            return False
+        stream = Stream(number, head, window, monotonic())
+        stream.peer_done = stream.admitted = True
+        streams.open[number] = stream
+        if not self._running.ask(stream, method.at_once, message):
+            del streams.open[number]
+            return False
+        streams.latest = number
+        self._intake.passed(size)
+        if head.timeout is not None and not stream.done:
+            stream.timer = self._loop.call_later(head.timeout, self._running.expire, stream)
+        return True
 
     def data_begins(self, number: int, length: int) -> Stream | None:
         if length < TINY:
             self._strike()
         self._intake.arrived(length)
-        stream = self._streams.get(number)
+        stream = self._streams.open.get(number)
         if stream is None:
-            if not number or number > self._latest:
-                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"DATA for stream {number}, which is not open")
-            if number not in self._abandoned:
-                raise ConnectionFault(ErrorCode.STREAM_CLOSED, f"DATA for stream {number}, which is closed")
+            self._streams.check_abandoned(number)
             self._intake.credit(length)
             return None
         self._intake.begins(stream, length)
         return stream
 
-    def data(self, stream: Stream, piece: bytes) -> None:
-        if stream.done or stream.failure is not None:
+    def data(self, stream: Stream, piece: bytes | memoryview) -> None:
+        inbox = stream.inbox
+        if stream.done or stream.failure is not None or inbox is None:
             return
         try:
-            stream.take(piece)
+            inbox.take(piece)
         except Status as status:
             self._refuse(stream, status)
             return
+        if inbox.placed and not stream.admitted:
+            self._intake.admitted(stream)
         if not stream.peer_done:
             stream.touched = self._loop.time()
             self._intake.go_on(stream)
         if stream.incoming is not None:
             stream.incoming.set()
 
+    def more(self, stream: Stream, data: memoryview, at: int) -> int:
+        """Of a large message, frame after frame without anything between, and what they mean once for all of them."""
+        inbox = stream.inbox
+        if inbox is None or stream.done or not inbox.placed:
+            return at
+        before = inbox.missing
+        after = inbox.gather(data, at, stream.number, self._intake.room_of(stream))
+        if taken := before - inbox.missing:
+            self._intake.arrived(taken)
+            self._intake.begins(stream, taken)
+            stream.touched = self._loop.time()
+            self._intake.go_on(stream)
+        return after
+
     def data_ends(self, stream: Stream) -> None:
         stream.peer_done = True
         self._intake.ended(stream)
-        if stream.done:
+        inbox = stream.inbox
+        if stream.done or inbox is None:
             self.settle(stream)
-        elif not stream.between:
+        elif not inbox.between:
             self._refuse(stream, Status(Code.INTERNAL, "the last message is cut off"))
         elif stream.incoming is not None:
             stream.incoming.set()
-        elif len(stream.messages) != 1:
-            said = f"this method takes one message, not {len(stream.messages)}"
+        elif len(inbox.messages) != 1:
+            said = f"this method takes one message, not {len(inbox.messages)}"
             self._refuse(stream, Status(Code.UNIMPLEMENTED, said))
         else:
             self._running.start(stream, self._desk.methods[stream.head.path])
@@ -170,31 +225,32 @@ class Connection(asyncio.Protocol):
     def other(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind != http2.WINDOW_UPDATE:
             self._strike()
-        act = self._others.get(kind)
-        if act is None:
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a client pushes nothing")
-        act(flags, stream, payload)
+        self._control.act(kind, flags, stream, payload)
 
     def fault(self, fault: StreamFault) -> None:
         self._strike()
         self._outbox.control(http2.reset(fault.stream, fault.code))
-        stream = self._streams.get(fault.stream)
+        stream = self._streams.open.get(fault.stream)
         if stream is None:
-            self._abandon(fault.stream)
+            self._streams.abandon(fault.stream)
         else:
             self._drop(stream)
 
     # what they mean
 
     def _open(self, number: int, head: Head, ends: bool) -> None:
-        limits = self._desk.limits
-        stream = Stream(number, head, limits.message, self._outbox.initial, room=WINDOW, peer_done=ends)
+        stream = Stream(number, head, self._outbox.initial, monotonic())
+        stream.room, stream.peer_done = WINDOW, ends
         stream.touched = self._loop.time()
-        self._streams[number] = stream
-        if head.method != "POST" or not head.content_type.startswith("application/grpc"):
+        self._streams.open[number] = stream
+        if not head.grpc:
             self._running.refuse_http(stream, b"405" if head.method != "POST" else b"415")
             return
         method = self._desk.methods.get(head.path)
+        place = None
+        if method is not None and method.at_once is not None and head.encoding == "identity":
+            place = partial(method.at_once.place, head)
+        stream.inbox = Inbox(self._desk.limits.message, place)
         why = _refusal(head, method)
         if why is not None:
             self._running.refuse(stream, why)
@@ -212,58 +268,6 @@ class Connection(asyncio.Protocol):
         if not ends:
             raise StreamFault(stream.number, ErrorCode.PROTOCOL_ERROR, "headers in the middle of a stream")
         self.data_ends(stream)
-
-    def _window_update(self, _flags: int, number: int, payload: bytes) -> None:
-        if len(payload) != http2.NUMBER.size:
-            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "a WINDOW_UPDATE has 4 bytes")
-        increment = http2.NUMBER.unpack(payload)[0] & http2.HIGHEST
-        if not number:
-            if not increment:
-                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a window grows by at least 1")
-            self._outbox.widen(None, increment)
-            return
-        if number > self._latest:
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"WINDOW_UPDATE for stream {number}, which is not open")
-        stream = self._streams.get(number)
-        if stream is None:
-            return
-        if not increment:
-            raise StreamFault(number, ErrorCode.PROTOCOL_ERROR, "a window grows by at least 1")
-        self._outbox.widen(stream, increment)
-
-    def _ping(self, flags: int, number: int, payload: bytes) -> None:
-        if number or len(payload) != len(PING):
-            code = ErrorCode.PROTOCOL_ERROR if number else ErrorCode.FRAME_SIZE_ERROR
-            raise ConnectionFault(code, "a PING has no stream, and 8 bytes")
-        if not flags & http2.ACK:
-            self._outbox.control(http2.frame(http2.PING, http2.ACK, 0, payload))
-        elif payload == PING and self._leaving:
-            self._farewell()
-
-    def _settings(self, flags: int, number: int, payload: bytes) -> None:
-        if number:
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "SETTINGS have no stream")
-        if len(payload) % http2.SETTING.size or (flags & http2.ACK and payload):
-            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS have 6 bytes each, and none to acknowledge")
-        if flags & http2.ACK:
-            return
-        for name, value in http2.SETTING.iter_unpack(payload):
-            if name == http2.INITIAL_WINDOW_SIZE:
-                self._outbox.set_initial(value, list(self._streams.values()))
-            elif name == http2.MAX_FRAME_SIZE:
-                self._outbox.set_largest(value)
-            elif name == http2.ENABLE_PUSH and value > 1:
-                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is 0 or 1")
-        self._outbox.control(http2.frame(http2.SETTINGS, http2.ACK, 0))
-
-    def _reset(self, _flags: int, number: int, payload: bytes) -> None:
-        if len(payload) != http2.NUMBER.size:
-            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "a RST_STREAM has 4 bytes")
-        if not number or number > self._latest:
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"RST_STREAM for stream {number}, which is not open")
-        stream = self._streams.get(number)
-        if stream is not None:
-            self._drop(stream)
 
     # life and end
 
@@ -287,31 +291,29 @@ class Connection(asyncio.Protocol):
         self._outbox.forget(stream)
         self._running.call_off(stream)
         if not stream.peer_done:
-            self._abandon(stream.number)
+            self._streams.abandon(stream.number)
         self.settle(stream)
 
     def settle(self, stream: Stream) -> None:
         """A stream counts until its call has ended and its answer has gone out."""
-        if not stream.done or stream.busy or self._streams.get(stream.number) is not stream:
+        streams = self._streams
+        if not stream.done or stream.busy or streams.open.get(stream.number) is not stream:
             return
-        del self._streams[stream.number]
-        self._intake.ended(stream)
-        self._desk.release(stream.reserved)
-        stream.reserved = 0
+        del streams.open[stream.number]
+        stream.inbox = None  # the reader may still know the stream
+        if stream.kept:
+            self._intake.ended(stream)
+        if stream.reserved:
+            self._desk.release(stream.reserved)
+            stream.reserved = 0
         if not stream.peer_done:
-            self._abandon(stream.number)
+            self._streams.abandon(stream.number)
         if self._strikes:
             self._strikes -= 1
-        if not self._streams:
+        if not streams.open:
             self._idle_since = self._loop.time()
-            if self._final is not None:
-                self._transport.close()
-
-    def _abandon(self, number: int) -> None:
-        """Frames for it may still be on their way."""
-        self._abandoned[number] = None
-        if len(self._abandoned) > REMEMBERED:
-            del self._abandoned[next(iter(self._abandoned))]
+            if streams.final is not None:
+                self._outbox.close()
 
     def look(self, now: float) -> None:
         """Ends what takes too long: called now and then."""
@@ -322,7 +324,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         elif not self._streams and now - self._idle_since > limits.idle:
             self.drain()
-        for stream in [one for one in self._streams.values() if one.waits_for_peer]:
+        for stream in [one for one in self._streams if one.waits_for_peer]:
             if now - stream.touched > limits.body:
                 self._refuse(stream, Status(Code.DEADLINE_EXCEEDED, f"nothing came for {limits.body:g} seconds"))
         if self._outbox.moved != self._moved or not self._outbox.stuck:
@@ -339,9 +341,15 @@ class Connection(asyncio.Protocol):
             self._strikes, self._since = 0, now
 
     def _fail(self, code: ErrorCode, message: str) -> None:
-        self._final = self._latest
-        self._transport.write(http2.goaway(self._latest, code, message))
-        self._transport.close()
+        """Says why, and reads on for a while what it throws away: closing at once would take our last words with it."""
+        self._streams.final = self._streams.latest
+        self._outbox.write(http2.goaway(self._streams.latest, code, message))
+        self._end_calls()
+        if self._transport.is_closing():
+            return
+        self._transport.write_eof()
+        self._lingers = LINGER_BYTES
+        self._parting = self._loop.call_later(LINGER, self._transport.close)
 
     def turn_away(self) -> None:
         """Said before its first byte: this connection is one too many."""
@@ -353,22 +361,29 @@ class Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         """What has begun is finished; what comes later goes elsewhere. Two steps, so that no call falls between."""
+        if self._lingers is not None:
+            self._transport.close()
         if self._leaving or not self._made:  # what is not made yet sees that the door is draining when it is
             return
         self._leaving = True
-        self._transport.write(http2.goaway(http2.HIGHEST, ErrorCode.NO_ERROR) + http2.frame(http2.PING, 0, 0, PING))
+        self._outbox.write(http2.goaway(http2.HIGHEST, ErrorCode.NO_ERROR) + http2.frame(http2.PING, 0, 0, PING))
         self._loop.call_later(FAREWELL, self._farewell)
-        for stream in self._streams.values():
+        for stream in self._streams:
             if stream.incoming is not None:
                 stream.incoming.set()
 
     def _farewell(self) -> None:
-        if self._final is not None:
+        streams = self._streams
+        if streams.final is not None:
             return
-        self._final = self._latest
-        self._transport.write(http2.goaway(self._latest, ErrorCode.NO_ERROR))
-        if not self._streams:
-            self._transport.close()
+        streams.final = streams.latest
+        self._outbox.write(http2.goaway(streams.latest, ErrorCode.NO_ERROR))
+        if not streams:
+            self._outbox.close()
+
+    def _ponged(self, payload: bytes) -> None:
+        if payload == PING and self._leaving:
+            self._farewell()
 
 
 def _refusal(head: Head, method: Method | None) -> Status | None:
@@ -377,18 +392,3 @@ def _refusal(head: Head, method: Method | None) -> Status | None:
     if head.size > LARGEST_METADATA:
         return Status(Code.RESOURCE_EXHAUSTED, f"the metadata has {head.size} bytes, at most {LARGEST_METADATA}")
     return None
-
-
-def _check_priority(_flags: int, number: int, payload: bytes) -> None:
-    if not number:
-        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "PRIORITY without a stream")
-    if len(payload) != http2.PRIORITY_SIZE:
-        raise StreamFault(number, ErrorCode.FRAME_SIZE_ERROR, "a PRIORITY has 5 bytes")
-    if http2.NUMBER.unpack_from(payload)[0] & http2.HIGHEST == number:
-        raise StreamFault(number, ErrorCode.PROTOCOL_ERROR, "a stream depends on itself")
-
-
-def _check_goaway(_flags: int, number: int, payload: bytes) -> None:
-    """What a client has to say is no more than that it opens no new streams."""
-    if number or len(payload) < http2.GONE.size:
-        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a broken GOAWAY")

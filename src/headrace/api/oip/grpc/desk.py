@@ -1,12 +1,16 @@
 """What all connections of the door share."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from headrace.api.oip.grpc.calls import Admit, Limits, Method
 from headrace.api.oip.grpc.status import Code, Status
 from headrace.telemetry.requests import Requests
+
+RECEIVED = 256 * 1024  # bytes that are read at once
+
+_NAMES = {code: code.name for code in Code}  # to ask the code itself costs more than all else in `over`
 
 
 @dataclass(slots=True)
@@ -20,6 +24,19 @@ class Desk:
     requests: Requests = field(default_factory=lambda: Requests("grpc"))  # told of each call that has ended
     draining: bool = False
     held: int = 0  # bytes of messages beyond the first window, until their calls end
+    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(RECEIVED)))  # what was read last
+    _later: list[Callable[[], None]] = field(default_factory=list)
+
+    def later(self, act: Callable[[], None]) -> None:
+        """At the end of this turn of the loop, for all connections together."""
+        if not self._later:
+            asyncio.get_running_loop().call_soon(self._now)
+        self._later.append(act)
+
+    def _now(self) -> None:
+        acts, self._later = self._later, []
+        for act in acts:
+            act()
 
     def hold(self, size: int) -> int:
         """Room for a message, given back by `release`. Raises Status when all connections together hold too much."""
@@ -35,4 +52,4 @@ class Desk:
 
     def over(self, path: str, code: Code, began: float) -> None:
         """A call has ended. A method that we do not know is told as none: paths of strangers are no labels."""
-        self.requests.over(path if path in self.methods else "unknown", "call", code.name, began)
+        self.requests.over(path if path in self.methods else "unknown", "call", _NAMES[code], began)

@@ -12,12 +12,15 @@ from hpack.table import HeaderTable
 
 from headrace.api.oip.grpc import varint
 from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode
-from headrace.api.oip.grpc.status import as_header
+from headrace.api.oip.grpc.status import Code, as_header
+from headrace.api.oip.permits import Caller
+from headrace.telemetry.trace import TRACEPARENT
 
 LARGEST_LIST = 64 * 1024  # bytes as HPACK counts them; beyond, the connection ends
 LARGEST_METADATA = 16 * 1024  # bytes; beyond, the call is refused
 REMEMBERED = 64  # blocks of one connection
 LONGEST_TIMEOUT = 8  # digits
+REQUEST_ID = "x-request-id"
 FOREVER = 30 * 86_400.0  # seconds: no deadline lies further away
 
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
@@ -42,6 +45,17 @@ class Head:
     encoding: str  # of the messages that come
     accepts: frozenset[str]  # encodings of messages that the client reads
     size: int
+    caller: Caller
+    marked: bool  # it brings an id or a trace of its own
+
+    @property
+    def grpc(self) -> bool:
+        return self.method == "POST" and self.content_type.startswith("application/grpc")
+
+    @property
+    def plain(self) -> bool:
+        """Nothing in it has to be looked after but a deadline."""
+        return self.grpc and self.encoding == "identity" and self.size <= LARGEST_METADATA
 
 
 class Blocks:
@@ -51,6 +65,7 @@ class Blocks:
         self._decoder = Decoder(LARGEST_LIST)
         self._decoder.header_table = _Table(self._forget)
         self._known: dict[bytes, Head] = {}
+        self.plain: dict[bytes, Head] = {}  # those of `_known` that are
 
     def decode(self, block: bytes) -> Head:
         known = self._known.get(block)
@@ -62,9 +77,11 @@ class Blocks:
             raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, f"headers cannot be decoded: {error}") from None
         head = read(pairs)
         if len(self._known) >= REMEMBERED:
-            self._known.clear()
+            self._clear()
         if not self._changed:
             self._known[block] = head
+            if head.plain:
+                self.plain[block] = head
         self._changed = False
         return head
 
@@ -72,7 +89,11 @@ class Blocks:
 
     def _forget(self) -> None:
         self._changed = True
+        self._clear()
+
+    def _clear(self) -> None:
         self._known.clear()
+        self.plain.clear()
 
 
 class _Table(HeaderTable):
@@ -119,7 +140,13 @@ def read(pairs: Iterable[tuple[str, str]]) -> Head:
         encoding=fields.get("grpc-encoding", "identity"),
         accepts=frozenset(one.strip() for one in fields.get("grpc-accept-encoding", "").split(",")),
         size=size,
+        caller=caller_of(fields),
+        marked=REQUEST_ID in fields or TRACEPARENT in fields,
     )
+
+
+def caller_of(metadata: Mapping[str, str]) -> Caller:
+    return Caller(metadata.get("authorization"), metadata.get("origin"), metadata.get("modzy-team-id"))
 
 
 def _check(name: str, value: str) -> None:
@@ -166,3 +193,7 @@ def _length(text: bytes) -> bytes:
     if len(text) < varint.BITS:
         return bytes((len(text),))
     return bytes((varint.BITS,)) + varint.write(len(text) - varint.BITS)
+
+
+RESPONSE = block(((b":status", b"200"), (b"content-type", b"application/grpc")))  # how every answer begins
+OK = trailers(Code.OK)

@@ -4,20 +4,23 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 
-from headrace.api.oip.grpc.calls import Call, CallOff, Said, Told
-from headrace.api.oip.grpc.headers import Head
+from headrace.api.oip.cloudevents import CloudEvents
+from headrace.api.oip.grpc.calls import Call, Said
+from headrace.api.oip.grpc.headers import REQUEST_ID, Head, caller_of
 from headrace.api.oip.grpc.scan import Asked, Scanner
-from headrace.api.oip.grpc.status import Code, Status
+from headrace.api.oip.grpc.status import Code, Status, as_header
 from headrace.api.oip.hints import NONE, of_parameters
-from headrace.api.oip.permits import Caller, Permits
+from headrace.api.oip.permits import Permits
+from headrace.api.oip.seen import Seen
 from headrace.catalog.directory import Directory
 from headrace.catalog.models import Models
-from headrace.domain.body import BodyStore, whole
+from headrace.dialects.slots import Slots
+from headrace.domain.body import BodyStore, Slot, whole
 from headrace.domain.clock import now
 from headrace.domain.errors import HeadraceError, StorageFailed, Unavailable
 from headrace.domain.question import Answer, Fault, Form, Question
 from headrace.domain.version import Version
-from headrace.inference.ask import Ask, Step
+from headrace.inference.ask import Ask, Step, Tell, Ticket
 from headrace.settings import OipSettings
 from headrace.telemetry.trace import TRACEPARENT, checked_traceparent
 
@@ -37,38 +40,58 @@ _STATUSES = {
 
 
 class Infer:
+    """`slots`: where large messages lie."""
+
+    slots: Slots | None = None
+
     def __init__(
         self, permits: Permits, directory: Directory, models: Models, ask: Ask, blobs: BodyStore, settings: OipSettings
     ) -> None:
         self._permits, self._directory, self._models, self._ask, self._blobs = permits, directory, models, ask, blobs
-        self._patience, self._scanner = settings.patience, Scanner()
+        self._patience, self._scanner, self._seen = settings.patience, Scanner(), Seen.of(settings)
+        self._cloudevents = CloudEvents.of(settings)
+        self._longer = ask.watched or self._cloudevents is not None  # no question goes the shortest way
 
-    def at_once(self, head: Head, message: bytes, told: Told) -> CallOff | None:
-        """Puts a question into its queue without waiting for anything. Raises Invalid, Unavailable."""
-        asked = self._scanner.scan(message)
-        permit = self._permits.known(_caller(head.metadata), asked.name, asked.version or None)
-        if permit is None or asked.parameters or self._ask.traced:
+    def place(self, head: Head, beginning: bytes, size: int) -> Slot | None:
+        """For a message in words that came before."""
+        asked = self._scanner.known(beginning, size)
+        if asked is None or self.slots is None or self._longer:
             return None
+        permit = self._permits.known(head.caller, asked.name, asked.version or None)
+        return None if permit is None else self.slots.take(permit.version.key, size)
 
-        def tell(said: Answer | HeadraceError) -> None:
-            told(self._found(said) if isinstance(said, Answer) else said)
+    def ask(self, head: Head, message: bytes | Slot, tell: Tell) -> Ticket | None:
+        """Puts a question into its queue without waiting for anything. Raises Invalid, Unavailable."""
+        asked = self._scanner.scan(message if isinstance(message, bytes) else message.view)
+        permit = self._permits.known(head.caller, asked.name, asked.version or None)
+        if permit is None or asked.parameters or self._longer:
+            return None
+        marked = head.marked or self._seen is not None
+        meta = self._meta(head.metadata, asked) if marked else {"model": asked.name}
+        question = Question({"": message}, Form.V2_GRPC, meta=meta)
+        return self._ask.put(permit.version.key, question, patience=self._patience, timeout=permit.run, tell=tell)
 
-        question = Question({"": message}, Form.V2_GRPC, meta=_meta(head.metadata, asked))
-        ticket = self._ask.put(permit.version.key, question, patience=self._patience, timeout=permit.run, tell=tell)
-        return lambda: self._ask.withdraw(ticket)
-
-    def _found(self, answer: Answer) -> Said:
-        if answer.error is not None:
-            return _refusal(answer, answer.error)
-        body = answer.outputs[""].body
+    def said(self, told: Answer | HeadraceError) -> Said:
+        if not isinstance(told, Answer):
+            return told
+        if told.error is not None:
+            return _refusal(told, told.error)
+        body = told.outputs[""].body
         return body if isinstance(body, bytes) else whole(body, self._blobs)
+
+    def withdraw(self, ticket: Ticket) -> None:
+        self._ask.withdraw(ticket)
 
     async def unary(self, call: Call, message: bytes) -> bytes:
         asked = self._scanner.scan(message)
-        caller, version = _caller(call.metadata), asked.version or None
+        caller, version = caller_of(call.metadata), asked.version or None
         if self._permits.known(caller, asked.name, version) is None:
             await self._permits.find(caller, asked.name, version)
-        return await self.one(call, asked, message)
+        answer = await self.one(call, asked, message)
+        if self._cloudevents is not None:
+            identifier = asked.identifier or call.metadata.get(REQUEST_ID, "")
+            call.trailing.extend(self._cloudevents.headers(asked.name, as_header(identifier)))
+        return answer
 
     async def one(self, call: Call, asked: Asked, message: bytes) -> bytes:
         """Raises Status, and as Directory.resolve and Ask.one do."""
@@ -91,7 +114,13 @@ class Infer:
         return version
 
     def question(self, call: Call, asked: Asked, message: bytes) -> Question:
-        return Question({"": message}, Form.V2_GRPC, meta=_meta(call.metadata, asked))
+        return Question({"": message}, Form.V2_GRPC, meta=self._meta(call.metadata, asked))
+
+    def _meta(self, metadata: Mapping[str, str], asked: Asked) -> dict[str, str]:
+        meta = _meta(metadata, asked)
+        if self._seen is not None:
+            meta["headers"] = self._seen.told_of(metadata)
+        return meta
 
     def answers(self, version: Version, question: Question, step: Step | None) -> AsyncGenerator[Answer, None]:
         """Of a model that gives any number of them."""
@@ -118,15 +147,11 @@ class Infer:
         return await self._ask.one(key, question, patience=patience, timeout=run)
 
 
-def _caller(metadata: Mapping[str, str]) -> Caller:
-    return Caller(metadata.get("authorization"), metadata.get("origin"), metadata.get("modzy-team-id"))
-
-
 def _meta(metadata: Mapping[str, str], asked: Asked) -> dict[str, str]:
     meta = {"model": asked.name}  # as the caller calls it
-    given = metadata.get("x-request-id")
+    given = metadata.get(REQUEST_ID)
     if given and not asked.identifier:
-        meta["id"] = given
+        meta |= {"id": given, "named": "1"}
     if traceparent := checked_traceparent(metadata.get(TRACEPARENT)):
         meta[TRACEPARENT] = traceparent
     return meta

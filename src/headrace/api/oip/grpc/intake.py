@@ -8,6 +8,7 @@ from headrace.api.oip.grpc import http2, status
 from headrace.api.oip.grpc.desk import Desk
 from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
 from headrace.api.oip.grpc.outbox import Outbox
+from headrace.api.oip.grpc.packing import PREFIX_SIZE
 from headrace.api.oip.grpc.running import Running
 from headrace.api.oip.grpc.status import Code, Status
 from headrace.api.oip.grpc.stream import Stream
@@ -33,6 +34,19 @@ class Intake:
         self._room -= length
         if self._room < 0:
             raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "more bytes than the window of the connection")
+
+    def has_room(self, length: int) -> bool:
+        """For a small call that comes in one piece, without a frame to give its bytes back."""
+        return length <= self._room and (self._owed + length) * 8 < self._size
+
+    def passed(self, length: int) -> None:
+        """Taken, and given back at once."""
+        self._room -= length
+        self._owed += length
+
+    def room_of(self, stream: Stream) -> int:
+        """Bytes that may come for it before anything is given back."""
+        return min(stream.room, self._room)
 
     def begins(self, stream: Stream, length: int) -> None:
         """Bytes of a stream. Raises StreamFault."""
@@ -75,11 +89,20 @@ class Intake:
         if stream.done or stream.peer_done or stream.failure is not None:
             return
         if stream.admitted:
-            if stream.taken * 2 >= WINDOW and stream.waiting < AHEAD:
+            if stream.taken * 2 >= WINDOW and self._wants_more(stream):
                 self._open(stream)
         elif stream.taken * 4 >= WINDOW or (self._room + self._owed) * 2 < self._size:
             # streams without a key must not use up the window of the connection, each with a little
             self._ask(stream)
+
+    def _wants_more(self, stream: Stream) -> bool:
+        """One message that fits into what is open needs no more; nor does who has not read those that are here."""
+        inbox = stream.inbox
+        if inbox is None:
+            return False
+        if stream.incoming is None:
+            return inbox.missing > stream.room or stream.room < PREFIX_SIZE
+        return inbox.waiting < AHEAD
 
     def _ask(self, stream: Stream) -> None:
         actions = self._desk.methods[stream.head.path].actions

@@ -4,14 +4,23 @@ The payload of DATA is handed on as it comes, without waiting for the end of the
 copied together. Everything else is small, and waits until it is whole.
 """
 
+from struct import Struct
 from typing import Generic, Protocol, TypeVar
 
 from headrace.api.oip.grpc import http2
 from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
+from headrace.api.oip.grpc.packing import PREFIX_SIZE
 
 LARGEST_BLOCK = 32 * 1024  # bytes of one header block with all its CONTINUATION frames
 LARGEST_OTHER = 16 * 1024  # bytes of a frame that is neither DATA nor headers
 MOST_CONTINUATIONS = 8
+SMALL = 64 * 1024  # bytes of a message that is handed on with its headers
+LARGE = 16 * 1024  # bytes behind a frame, for which it is of use to look at the next ones together
+
+_FIRST = Struct(">HBBBLBL")  # the head of DATA, and the prefix of the message in it
+_WIDER = Struct(">HBBBLL")  # a WINDOW_UPDATE
+_KIND = 3  # where its kind stands in the head of a frame
+_SHORTEST = _FIRST.size
 
 T = TypeVar("T")
 
@@ -19,11 +28,24 @@ T = TypeVar("T")
 class Sink(Protocol[T]):
     """Takes the frames. `T` is the sink's own stream object."""
 
+    def whole(self, stream: int, block: bytes, message: bytes, widens: int) -> bool:
+        """HEADERS, a WINDOW_UPDATE or none, and DATA of a stream with one message.
+
+        False: it has done nothing, and gets them one by one.
+        """
+        ...
+
     def data_begins(self, stream: int, length: int) -> T | None:
         """A DATA frame of `length` bytes, as flow control counts them; None: its bytes are thrown away."""
         ...
 
-    def data(self, stream: T, piece: bytes) -> None: ...
+    def data(self, stream: T, piece: bytes | memoryview) -> None:
+        """Of its payload. It may be other bytes after this call."""
+        ...
+
+    def more(self, stream: T, data: memoryview, at: int) -> int:
+        """Takes whole frames of DATA that go on with this stream; returns where the first one begins that it left."""
+        ...
 
     def data_ends(self, stream: T) -> None:
         """The peer has sent everything of this stream."""
@@ -52,31 +74,51 @@ class Reader(Generic[T]):
     def begun(self) -> bool:
         return self._begun
 
-    def feed(self, data: bytes) -> None:
-        """Raises ConnectionFault."""
+    def feed(self, data: bytes | memoryview) -> None:
+        """Raises ConnectionFault. Whoever gave it may write over it afterwards."""
         if self._kept:
-            data, self._kept = self._kept + data, b""
+            data, self._kept = b"".join((self._kept, data)), b""
         at = 0 if self._greeted else self._greeting(data)
         size = len(data) if self._greeted else 0
         while at < size:
             try:
-                after = self._rest(data, at, size) if self._left or self._skip else self._next(data, at, size)
+                if self._left or self._skip:
+                    after = self._rest(data, at, size)
+                else:
+                    after = self._whole(data, at, size) or self._next(data, at, size)
             except StreamFault as fault:
                 self._sink.fault(fault)
                 after = self._after
             if after < 0:
                 break
             at = after
-        self._kept = data[at:] if at else data
+        self._kept = bytes(data[at:] if at else data)
 
-    def _greeting(self, data: bytes) -> int:
+    def _greeting(self, data: bytes | memoryview) -> int:
         size = len(http2.PREFACE)
         if data[:size] != http2.PREFACE[: len(data)]:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "this port speaks gRPC: HTTP/2 without TLS")
         self._greeted = len(data) >= size
         return size if self._greeted else 0
 
-    def _next(self, data: bytes, at: int, size: int) -> int:
+    def _whole(self, data: bytes | memoryview, at: int, size: int) -> int:
+        """Where a small call ends that begins here and is whole in `data`: the way of nearly all. Otherwise 0."""
+        block = at + http2.HEAD_SIZE
+        if size - block < _SHORTEST or not self._begun or self._block is not None:
+            return 0
+        high, low, kind, flags, stream = http2.HEAD.unpack_from(data, at)
+        after = block + (high << 8 | low)
+        if kind != http2.HEADERS or flags != http2.END_HEADERS or stream > http2.HIGHEST:
+            return 0
+        widens = _widening(data, after, stream)
+        first = after + _WIDER.size if widens else after
+        end = _end_of_message(data, first, stream)
+        if not end:
+            return 0
+        message = bytes(data[first + _FIRST.size : end])
+        return end if self._sink.whole(stream, bytes(data[block:after]), message, widens) else 0
+
+    def _next(self, data: bytes | memoryview, at: int, size: int) -> int:
         """Where the next frame begins, or -1 when this one is not there yet."""
         if size - at < http2.HEAD_SIZE:
             return -1
@@ -93,7 +135,7 @@ class Reader(Generic[T]):
         self._after = at + length
         if self._after > size:
             return -1
-        self._frame(kind, flags, stream, data[at : self._after])
+        self._frame(kind, flags, stream, bytes(data[at : self._after]))
         return self._after
 
     def _check(self, kind: int, flags: int, stream: int, length: int) -> None:
@@ -111,7 +153,7 @@ class Reader(Generic[T]):
         elif length > LARGEST_OTHER and http2.DATA < kind < http2.CONTINUATION:
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"a frame of kind {kind} has {length} bytes")
 
-    def _data(self, data: bytes, at: int, frame: tuple[int, int, int]) -> int:
+    def _data(self, data: bytes | memoryview, at: int, frame: tuple[int, int, int]) -> int:
         flags, stream, length = frame
         pad = 0
         if flags & http2.PADDED:
@@ -130,7 +172,7 @@ class Reader(Generic[T]):
             self._sink.data_ends(target)
         return at
 
-    def _rest(self, data: bytes, at: int, size: int) -> int:
+    def _rest(self, data: bytes | memoryview, at: int, size: int) -> int:
         """The payload of DATA, as much as there is."""
         if not self._left:
             take = min(self._skip, size - at)
@@ -141,9 +183,12 @@ class Reader(Generic[T]):
         target, self._after = self._target, at + take
         if target is not None:
             self._sink.data(target, data if take == size else data[at : at + take])
-            if self._ends and not self._left:
-                self._sink.data_ends(target)
-        return at + take
+            if not self._left:
+                if self._ends:
+                    self._sink.data_ends(target)
+                elif size - self._after > LARGE:
+                    return self._sink.more(target, memoryview(data), self._after)
+        return self._after
 
     def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == http2.HEADERS:
@@ -174,6 +219,27 @@ class Reader(Generic[T]):
         if flags & http2.END_HEADERS:
             self._block = None
             self._sink.headers(stream, b"".join(parts), ends)
+
+
+def _widening(data: bytes | memoryview, at: int, stream: int) -> int:
+    """By how much the window of the stream grows there: grpcio says so before each message. 0: by nothing."""
+    if len(data) - at < _WIDER.size or data[at + _KIND] != http2.WINDOW_UPDATE:
+        return 0
+    high, low, _, _, same, increment = _WIDER.unpack_from(data, at)
+    fine = not high and low == http2.NUMBER.size and same == stream and increment <= http2.HIGHEST
+    return increment if fine else 0
+
+
+def _end_of_message(data: bytes | memoryview, at: int, stream: int) -> int:
+    """Where a frame of DATA ends that begins there, and is the end of the stream and one small message. Otherwise 0."""
+    message = at + _FIRST.size
+    if len(data) < message:
+        return 0
+    high, low, kind, flags, same, packed, length = _FIRST.unpack_from(data, at)
+    end = message + length
+    if kind != http2.DATA or flags != http2.END_STREAM or same != stream or end > len(data):
+        return 0
+    return 0 if packed or high << 8 | low != length + PREFIX_SIZE or length > SMALL else end
 
 
 def _bare(flags: int, stream: int, payload: bytes) -> bytes:

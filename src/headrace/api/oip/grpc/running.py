@@ -1,26 +1,27 @@
 """The calls of one connection while they run: started, answered, refused, called off."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Protocol
 
 from headrace.api.endpoint import NOBODY
 from headrace.api.oip.grpc import http2, packing, status
-from headrace.api.oip.grpc.calls import AtOnce, Call, Exchange, Method, Said
+from headrace.api.oip.grpc.calls import AtOnce, Call, Exchange, Method
 from headrace.api.oip.grpc.desk import Desk
-from headrace.api.oip.grpc.headers import block, trailers
+from headrace.api.oip.grpc.headers import OK, RESPONSE, block, trailers
 from headrace.api.oip.grpc.http2 import ErrorCode
 from headrace.api.oip.grpc.outbox import Outbox
 from headrace.api.oip.grpc.status import Code, Status
 from headrace.api.oip.grpc.stream import Stream
+from headrace.domain.body import Slot
+from headrace.domain.errors import HeadraceError
+from headrace.domain.question import Answer
 
 AHEAD = 1 << 20  # bytes of answers that a streaming call may be ahead of its client
 
-_FIRST = block(((b":status", b"200"), (b"content-type", b"application/grpc")))
-_ENCODED = {name: _FIRST + block(((b"grpc-encoding", name.encode()),)) for name in packing.ENCODINGS}
+_ENCODED = {name: RESPONSE + block(((b"grpc-encoding", name.encode()),)) for name in packing.ENCODINGS}
 _ENDS = http2.END_HEADERS | http2.END_STREAM
-_OK = trailers(Code.OK)
 _GOODBYE = Status(Code.UNAVAILABLE, "the server is shutting down")
 
 
@@ -47,7 +48,7 @@ class Running:
     def start(self, stream: Stream, method: Method) -> None:
         if method.streaming is not None:
             stream.incoming, stream.drained = asyncio.Event(), asyncio.Event()
-        elif method.at_once is not None and self._ask(stream, method.at_once):
+        elif method.at_once is not None and self._ask_first(stream, method.at_once):
             return
         stream.task = self._desk.group.create_task(self._run(stream, method))
 
@@ -59,9 +60,11 @@ class Running:
         """Nobody wants the answer any more."""
         if stream.timer is not None:
             stream.timer.cancel()
-        if stream.call_off is not None:
-            stream.call_off()
-            stream.call_off = None
+        if stream.ticket is not None:
+            at_once = self._desk.methods[stream.head.path].at_once
+            assert at_once is not None  # noqa: S101 - it gave the ticket
+            at_once.withdraw(stream.ticket)
+            stream.ticket = None
             self.settle(stream)
         for task in (stream.task, stream.asking):
             if task is not None:
@@ -78,29 +81,36 @@ class Running:
         stream.begun = True
         self._end(stream, Code.UNKNOWN, block(((b":status", code),)))
 
-    def _ask(self, stream: Stream, at_once: AtOnce) -> bool:
+    def ask(self, stream: Stream, at_once: AtOnce, message: bytes | Slot) -> bool:
         """Without a task. False when this call needs one."""
-        packed, message = stream.messages[0]
-        if packed or stream.head.encoding != "identity":
-            return False
         try:
-            stream.call_off = at_once(stream.head, message, partial(self._told, stream))
+            stream.ticket = at_once.ask(stream.head, message, partial(self._told, stream, at_once))
         except Exception as error:  # noqa: BLE001 - as below
             self.refuse(stream, status.of(error))
             return True
-        if stream.call_off is None:
+        return stream.ticket is not None
+
+    def _ask_first(self, stream: Stream, at_once: AtOnce) -> bool:
+        """What came bit by bit. As `ask`."""
+        assert stream.inbox is not None  # noqa: S101 - it came bit by bit
+        packed, message = stream.inbox.messages[0]
+        if packed or stream.head.encoding != "identity" or not self.ask(stream, at_once, message):
             return False
-        stream.messages.clear()
-        stream.waiting = 0
-        if not stream.admitted:
-            self._tell.admitted(stream)
+        if not stream.done:
+            stream.inbox.open()
+            if not stream.admitted:
+                self._tell.admitted(stream)
         return True
 
-    def _told(self, stream: Stream, said: Said) -> None:
+    def _told(self, stream: Stream, at_once: AtOnce, told: Answer | HeadraceError) -> None:
         """The end of a call without a task."""
-        stream.call_off = None
+        stream.ticket = None
+        said = at_once.said(told)
         if isinstance(said, bytes):
-            self._send_whole(stream, (packing.PREFIX.pack(0, len(said)), said), "")
+            if stream.peer_done and self._outbox.answer(stream, said):
+                self._over(stream, Code.OK)
+            else:
+                self._send_whole(stream, (packing.PREFIX.pack(0, len(said)), said), "")
             self.settle(stream)
         elif isinstance(said, Exception):
             self.refuse(stream, status.of(said))
@@ -124,10 +134,11 @@ class Running:
             if method.actions and not stream.admitted:
                 self._tell.admitted(stream)
             if method.unary is not None:
-                await self._answer(stream, await method.unary(call, await self._opened(stream)))
+                answer = await method.unary(call, await self._opened(stream))
+                await self._answer(stream, answer, call.trailing)
             elif method.streaming is not None:
                 await method.streaming(call, self._exchange(stream))
-                self._end(stream, Code.OK, _OK)
+                self._end(stream, Code.OK, OK)
         except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes a status
             self.refuse(stream, status.of(error))
         finally:
@@ -144,23 +155,26 @@ class Running:
         )
 
     async def _opened(self, stream: Stream) -> bytes:
-        """The next message as its sender wrote it."""
-        packed, message = stream.messages.popleft()
-        stream.waiting -= len(message)
+        """The next message as its sender meant it."""
+        assert stream.inbox is not None  # noqa: S101 - there is one
+        packed, message = stream.inbox.open()
+        if isinstance(message, Slot):
+            return bytes(message.view)
         if not packed:
             return message
-        message = await packing.unpacked(message, stream.head.encoding, stream.limit)
+        message = await packing.unpacked(message, stream.head.encoding, self._desk.limits.message)
         stream.reserved += self._desk.hold(len(message))
         return message
 
-    async def _answer(self, stream: Stream, message: bytes) -> None:
-        self._send_whole(stream, *await self._packed(stream, message))
+    async def _answer(self, stream: Stream, message: bytes, trailing: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        fields = OK + block(trailing) if trailing else OK
+        self._send_whole(stream, *await self._packed(stream, message), fields)
 
-    def _send_whole(self, stream: Stream, payload: tuple[bytes, bytes], encoding: str) -> None:
+    def _send_whole(self, stream: Stream, payload: tuple[bytes, bytes], encoding: str, fields: bytes = OK) -> None:
         if stream.done:
             return
         first = self._first(stream, encoding)
-        last = self._last(stream, _OK)
+        last = self._last(stream, fields)
         self._over(stream, Code.OK)
         self._outbox.whole(stream, first, payload, last)
 
@@ -174,7 +188,7 @@ class Running:
 
     def _first(self, stream: Stream, encoding: str) -> bytes:
         stream.begun = True
-        return http2.frame(http2.HEADERS, http2.END_HEADERS, stream.number, _ENCODED.get(encoding, _FIRST))
+        return http2.frame(http2.HEADERS, http2.END_HEADERS, stream.number, _ENCODED.get(encoding, RESPONSE))
 
     def _last(self, stream: Stream, fields: bytes) -> bytes:
         """The end of a stream; and when the client is still sending, that it need not go on (RFC 9113, 8.1)."""
@@ -184,7 +198,7 @@ class Running:
     def _end(self, stream: Stream, code: Code, fields: bytes) -> None:
         if stream.done:
             return
-        last = self._last(stream, fields if stream.begun else _FIRST + fields)
+        last = self._last(stream, fields if stream.begun else RESPONSE + fields)
         self._over(stream, code)
         self._outbox.end(stream, last)
         self.settle(stream)
@@ -197,7 +211,8 @@ class Running:
 
     async def _receive(self, stream: Stream) -> bytes | None:
         """Raises Status: the messages are broken, or the server stops."""
-        while not stream.messages:
+        inbox = stream.inbox
+        while inbox is None or not inbox.messages:
             if stream.failure is not None:
                 raise stream.failure
             if stream.peer_done:

@@ -36,30 +36,36 @@ class Scanner:
     def __init__(self) -> None:
         self._kept: dict[int, tuple[bytes, Asked]] = {}  # by the length of the message
 
-    def scan(self, message: bytes) -> Asked:
+    def known(self, beginning: bytes, size: int) -> Asked | None:
+        """What a message of `size` bytes asks that begins so, as far as that was asked before."""
+        kept = self._kept.get(size)
+        return kept[1] if kept is not None and beginning.startswith(kept[0]) else None
+
+    def scan(self, message: bytes | memoryview) -> Asked:
         """As `scan`."""
-        kept = self._kept.get(len(message))
-        if kept is not None and message.startswith(kept[0]):
-            return kept[1]
+        beginning = message if isinstance(message, bytes) else bytes(message[:LONGEST_WORDS])
+        asked = self.known(beginning, len(message))
+        if asked is not None:
+            return asked
         asked = scan(message)
         if not asked.identifier and not asked.parameters and 0 < asked.words <= LONGEST_WORDS:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
-            self._kept[len(message)] = (message[: asked.words], asked)
+            self._kept[len(message)] = (beginning[: asked.words], asked)
         return asked
 
 
-def scan(message: bytes) -> Asked:
+def scan(message: bytes | memoryview) -> Asked:
     """Raises Invalid when it is no message at all."""
     asked, parameters = Asked(), b""
     try:
         for number, begin, at, end in _fields(message):
             if number == _NAME:
-                asked.name = message[at:end].decode()
+                asked.name = str(message[at:end], "utf-8")
             elif number == _VERSION:
-                asked.version = message[at:end].decode()
+                asked.version = str(message[at:end], "utf-8")
             elif number == _ID:
-                asked.identifier = message[at:end].decode()
+                asked.identifier = str(message[at:end], "utf-8")
             elif number == _PARAMETERS:
                 parameters += message[begin:end]
             asked.words = at if number == _RAW and end == len(message) else 0
@@ -70,7 +76,7 @@ def scan(message: bytes) -> Asked:
     return asked
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int, int, int]]:
+def _fields(message: bytes | memoryview) -> Iterator[tuple[int, int, int, int]]:
     """Number, begin, begin of the content and end of each field with bytes in it. Raises IndexError, Broken."""
     at, size, left = 0, len(message), MOST_FIELDS
     while at < size:
@@ -90,7 +96,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int, int, int]]:
         raise Broken
 
 
-def _after(message: bytes, at: int, kind: int) -> int:
+def _after(message: bytes | memoryview, at: int, kind: int) -> int:
     """Where a field without bytes in it ends. No field of ours is such a one."""
     if kind == _VARINT:
         return varint.read(message, at)[1]

@@ -21,6 +21,7 @@ from headrace.api.oip.grpc.proto import (
 )
 from headrace.api.oip.grpc.reflection import Reflection
 from headrace.api.oip.grpc.repository import RepositoryCalls
+from headrace.api.oip.grpc.restricted import guarded
 from headrace.api.oip.grpc.shared_memory import SharedTensors, SystemRegions
 from headrace.api.oip.grpc.stream_infer import StreamInfer
 from headrace.api.oip.grpc.tuning import TuningCalls
@@ -28,6 +29,7 @@ from headrace.api.oip.grpc.typed import typed
 from headrace.api.oip.permits import Permits
 from headrace.api.oip.readiness import Readiness
 from headrace.api.oip.repository import EDIT, Repository
+from headrace.api.oip.restricted import Restrictions
 from headrace.api.oip.tuning import Tuning
 from headrace.api.regions import Regions
 from headrace.api.rooms import Rooms
@@ -69,10 +71,11 @@ def methods(rooms: Rooms) -> dict[str, Method]:
     readiness, repository = Readiness(rooms), RepositoryCalls(Repository(rooms))
     permits = Permits(rooms.keys, Callers(rooms.keys, rooms.settings), rooms.directory)
     infer = Infer(permits, rooms.directory, rooms.models, rooms.ask, rooms.blobs, rooms.settings.oip)
+    infer.slots = rooms.slots
     services = {
         OIP: {
             **dict(_about(About(rooms, readiness))),
-            **dict(_infer(infer, rooms.regions)),
+            **dict(_infer(infer, rooms.regions, rooms.settings.oip.grpc_stream_profile)),
             **dict(_repository(repository)),
             **dict(_tuning(TuningCalls(Tuning(rooms)))),
             **dict(_shared_memory(rooms.regions)),
@@ -83,7 +86,8 @@ def methods(rooms: Rooms) -> dict[str, Method]:
     names = [*services, *REFLECTIONS]
     for name, module in REFLECTIONS.items():
         services[name] = {"ServerReflectionInfo": Method(NOBODY_ASKED, streaming=Reflection(module, names).info)}
-    return {f"/{service}/{name}": method for service, found in services.items() for name, method in found.items()}
+    by_path = {f"/{service}/{name}": method for service, found in services.items() for name, method in found.items()}
+    return guarded(by_path, Restrictions(rooms.settings.oip.restricted))
 
 
 Named = Iterator[tuple[str, Method]]
@@ -99,13 +103,13 @@ def _about(about: About) -> Named:
     yield "ModelStatistics", Method(READ, typed(pb.ModelStatisticsRequest, about.statistics))
 
 
-def _infer(infer: Infer, regions: Regions) -> Named:
+def _infer(infer: Infer, regions: Regions, profile: str) -> Named:
     shared = SharedTensors(infer.unary, regions) if regions.enabled else None
     if shared is None:
-        yield "ModelInfer", Method(ASK, infer.unary, at_once=infer.at_once)
+        yield "ModelInfer", Method(ASK, infer.unary, at_once=infer)
     else:
         yield "ModelInfer", Method(ASK, shared.unary)
-    yield "ModelStreamInfer", Method(ASK, streaming=StreamInfer(infer, shared).stream)
+    yield "ModelStreamInfer", Method(ASK, streaming=StreamInfer(infer, shared, profile).stream)
 
 
 def _repository(repository: RepositoryCalls) -> Named:

@@ -32,18 +32,25 @@ def _says(*, final: bool) -> bytes:
 
 _FINAL, _MORE = _says(final=True), _says(final=False)
 _SEQUENCE = b"sequence_id"
+PROFILES = TRITON, MLSERVER = "triton", "mlserver"  # of streams
 _RESPONSE = b"\x12"  # field 2 of a ModelStreamInferResponse
 
 
 class StreamInfer:
-    """`shared`: where clients may share memory with us."""
+    """`shared`: where clients may share memory with us. `profile`: whose form answers have where nothing is said.
 
-    def __init__(self, infer: Infer, shared: SharedTensors | None = None) -> None:
+    Raises Invalid for another one.
+    """
+
+    def __init__(self, infer: Infer, shared: SharedTensors | None = None, profile: str = TRITON) -> None:
         self._infer, self._shared = infer, shared
+        if profile not in PROFILES:
+            raise Invalid(f"oip.grpc_stream_profile should be {' or '.join(PROFILES)}, not {profile!r}")
+        self._bare = "true" if profile == MLSERVER else "false"
 
     async def stream(self, call: Call, exchange: Exchange) -> None:
         """Answers go out as they come. Raises Status."""
-        bare = call.metadata.get("mlserver-stream") == "true"
+        bare = call.metadata.get("mlserver-stream", self._bare) == "true"
         speaker: Speaker = _Bare(exchange) if bare else _Triton(exchange)
         strict = bare or call.metadata.get("triton_grpc_error") == "true"
         slots, turns = asyncio.Semaphore(AT_ONCE), _Turns()

@@ -17,7 +17,7 @@ def write(number: int) -> bytes:
     return bytes(found)
 
 
-def read(message: bytes, at: int) -> tuple[int, int]:
+def read(message: bytes | memoryview, at: int) -> tuple[int, int]:
     """The number and where it ends. Raises IndexError at the end of the message, Broken when it has no end."""
     found = message[at]
     if found < MORE:
