@@ -14,6 +14,7 @@ from headrace.accounts.people import People
 from headrace.api.app import application
 from headrace.api.regions import Regions
 from headrace.api.rooms import Rooms
+from headrace.api.tuned import Tuned
 from headrace.catalog.directory import Directory
 from headrace.catalog.kept_blobs import kept_blobs
 from headrace.catalog.models import Models
@@ -21,6 +22,7 @@ from headrace.catalog.pictures import Pictures
 from headrace.catalog.tags import Tags
 from headrace.catalog.test_inputs import TestInputs
 from headrace.catalog.versions import Versions
+from headrace.deployment.archives import Archives, FolderArchives, StoredArchives
 from headrace.deployment.artefact_rows import kept_artefacts
 from headrace.deployment.artefacts import Artefacts, FoldersOnDemand, ImagesOnDemand
 from headrace.deployment.containers import Containers
@@ -28,9 +30,11 @@ from headrace.deployment.deployment import Deployment
 from headrace.deployment.folders import Folders
 from headrace.deployment.import_image import ImportImage
 from headrace.deployment.load_test import LoadTest
+from headrace.deployment.rows import kept_archives
 from headrace.deployment.run_test import RunTest
 from headrace.deployment.turns import SharedTurns, Turns
 from headrace.deployment.upkeep import Upkeep
+from headrace.dialects.slots import Slots
 from headrace.domain.body import BodyStore
 from headrace.fleet import elsewhere
 from headrace.fleet import metrics as fleet_metrics
@@ -40,9 +44,12 @@ from headrace.fleet.lifecycle import Lifecycle, Runners
 from headrace.fleet.reconcile import Fleet
 from headrace.fleet.routing import Routing
 from headrace.images.oci.store import Store
+from headrace.images.outbound import outbound
 from headrace.images.shelf import Shelf
 from headrace.inference import metrics as inference_metrics
 from headrace.inference.ask import Ask
+from headrace.inference.calls import Calls
+from headrace.inference.events import Events
 from headrace.jobs import metrics as job_metrics
 from headrace.jobs.bell import Bell
 from headrace.jobs.cancel import Cancel, Deadlines
@@ -50,11 +57,13 @@ from headrace.jobs.dead import Dead
 from headrace.jobs.dispatch import Dispatch
 from headrace.jobs.history import History
 from headrace.jobs.history_rows import used_blobs
+from headrace.jobs.piece_bodies import PieceBodies
 from headrace.jobs.retention import Retention
 from headrace.jobs.room import OnlyServer, Room
 from headrace.jobs.shares import Shares
 from headrace.jobs.spool import Spool
 from headrace.jobs.submit import Submit
+from headrace.jobs.upload_rows import kept_pieces
 from headrace.jobs.uploads import Uploads
 from headrace.jobs.watch import Watch
 from headrace.runners.choose import choose
@@ -71,9 +80,10 @@ from headrace.storage.space import Space
 from headrace.telemetry.log import access_log
 from headrace.telemetry.process import process
 from headrace.telemetry.requests import Requests
-from headrace.telemetry.trace import tracer
+from headrace.telemetry.trace import Tracer, tracer
 
 Loop = Callable[[], Coroutine[None, None, None]]
+KEPT = (used_blobs, kept_pieces, kept_blobs, kept_body, kept_artefacts, kept_archives)  # who says which bodies are used
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,57 +108,62 @@ def build(settings: Settings, ready: Callable[[], bool]) -> House:
     keys = Keys(database, secret(data / "secrets", "keys.pepper"), settings.accounts.account)
     people = People(database, settings.accounts.account)
     models, versions, test_inputs = Models(database), Versions(database), TestInputs(database)
+    directory = Directory(models, versions)
 
     stock = _stock(settings, database, blobs, servers)
-    demand = Demand()
-    routing = Routing(demand)
+    routing, tuned = Routing(demand := Demand()), Tuned()
     containers = Images(settings.runners, data, stock.images)
-    folders = FoldersOnDemand(choose(settings.runners, data), stock.artefacts, stock.environments)
-    lifecycle = Lifecycle(
-        Runners(folders, ImagesOnDemand(containers, stock.artefacts)),
-        Dialects(blobs, settings.runners.output),
-        routing,
-        data,
-        settings.runners.stop_grace,
-    )
+    ask = Ask(routing, settings.inference, _tracer(settings, tuned), events(settings))
+    outside = Calls(ask, directory, models, blobs, allowed=settings.inference.calls)
+    runners, dialects = _runners(settings, stock, containers), Dialects(blobs, settings.runners.output, outside)
+    lifecycle = Lifecycle(runners, dialects, routing, data, settings.runners.stop_grace)
     fleet = Fleet(versions, routing, demand, lifecycle, settings.fleet)
-    ask = Ask(routing, settings.inference, tracer(wanted=settings.telemetry.traces))
     deployment = Deployment(
         versions,
         test_inputs,
         fleet,
-        _import_image(settings, database, models, versions, stock),
+        _import_image(settings, database, models, versions, stock, _archives(settings, blobs, servers)),
         LoadTest(models, versions, fleet),
         RunTest(versions, test_inputs, fleet, ask),
     )
     _share(servers, database, fleet, deployment)
 
     space = Space(data, settings.storage.ballast, settings.storage.floor)
-    room = _room(database, servers, settings, space)
+    room, log = _room(database, servers, settings, space), access_log(settings.telemetry.access_log)
     once = Once(database, room.servers.me, room.servers.gone)
-    spool = Spool(_shared(settings) / "spool" / "jobs")
-    submit = Submit(room, models, versions, blobs)
+    spool = PieceBodies(database, blobs) if _bucket(settings) else Spool(_shared(settings) / "spool" / "jobs")
+    submit = Submit(room, directory, versions, blobs)
     dispatch = Dispatch(room, versions, ask, demand, models.touch)
-    log = access_log(settings.telemetry.access_log)
-    retention = Retention(database, blobs, spool, uses=(used_blobs, kept_blobs, kept_body, kept_artefacts), once=once)
+    retention = Retention(database, blobs, spool, uses=KEPT, once=once)
     rooms = Rooms(
         settings=settings, keys=keys, people=people, allowances=Allowances(database, people), models=models,
-        directory=Directory(models, versions), ask=ask, versions=versions, tags=Tags(database),
+        directory=directory, ask=ask, versions=versions, tags=Tags(database),
         pictures=Pictures(models, blobs), test_inputs=test_inputs,
         deployment=deployment, fleet=fleet, submit=submit, uploads=Uploads(room, submit, blobs, spool),
         cancel=Cancel(room), dead=Dead(room, submit), shares=Shares(database), once=once,
         history=History(room), blobs=blobs, spool=_folder(_shared(settings) / "spool" / "uploads"),
-        ready=ready, requests=Requests("http", log), calls=Requests("grpc", log),
-        regions=Regions(settings.oip.shared_memory),
+        ready=ready, tuned=tuned, requests=Requests("http", log), calls=Requests("grpc", log),
+        regions=Regions(settings.oip.shared_memory), slots=Slots(settings.inference.slots),
     )  # fmt: skip
     tell(rooms, room)
     loops = (
-        *(fleet.run, ask.run, deployment.run_forever, dispatch.run, containers.recover, space.run),
+        *(fleet.run, ask.run, outside.run, deployment.run_forever, dispatch.run, containers.recover, space.run),
         *(partial(servers.as_leader, Deadlines(room).run), partial(servers.as_leader, retention.run)),
         *(database.events.run, servers.run),
     )
-    opening = partial(join, database, _secrets(settings), blobs)
-    return House(application(rooms), loops, keys, database, rooms, (opening,), (containers.close,))
+    openings = (partial(join, database, _secrets(settings), blobs),)
+    return House(application(rooms), loops, keys, database, rooms, openings, (ask.close, containers.close))
+
+
+def _tracer(settings: Settings, tuned: Tuned) -> Tracer | None:
+    return tracer(wanted=settings.telemetry.traces, sampling=tuned.sampling)
+
+
+def events(settings: Settings) -> Events | None:
+    url = settings.telemetry.events
+    if not url:
+        return None
+    return Events(outbound(url, "telemetry.events", settings.images.ca), settings.telemetry, settings.oip.server_name)
 
 
 def _share(servers: Servers, database: Database, fleet: Fleet, deployment: Deployment) -> None:
@@ -169,6 +184,11 @@ def _shared(settings: Settings) -> Path:
     """The folder of what all servers must see, when that is a folder."""
     blobs = settings.storage.blobs
     return Path(blobs) if blobs.startswith("/") else settings.data
+
+
+def _bucket(settings: Settings) -> bool:
+    """Whether bodies are in an object store: then so is all else that further servers must see."""
+    return bool(settings.storage.blobs) and not settings.storage.blobs.startswith("/")
 
 
 def _secrets(settings: Settings) -> dict[str, bytes]:
@@ -192,14 +212,28 @@ def _stock(settings: Settings, database: Database, blobs: BodyStore, servers: Se
     return Stock(images, shelf, Environments(settings.data, settings.runners), artefacts)
 
 
+def _runners(settings: Settings, stock: Stock, containers: Images) -> Runners:
+    folders = FoldersOnDemand(choose(settings.runners, settings.data), stock.artefacts, stock.environments)
+    return Runners(folders, ImagesOnDemand(containers, stock.artefacts))
+
+
 def _import_image(
-    settings: Settings, database: Database, models: Models, versions: Versions, stock: Stock
+    settings: Settings, database: Database, models: Models, versions: Versions, stock: Stock, archives: Archives
 ) -> ImportImage:
-    seal = Seal(secret(settings.data / "secrets", "credentials.key"))
     folders = Folders(stock.shelf, stock.environments, settings.data)
+    return ImportImage(database, models, versions, archives, folders, _containers(settings, versions, stock))
+
+
+def _archives(settings: Settings, blobs: BodyStore, servers: Servers) -> Archives:
+    if _bucket(settings):
+        return StoredArchives(blobs, settings.data / "spool" / "archives")
+    return FolderArchives(_shared(settings) / "imports", alone=not servers.shared)
+
+
+def _containers(settings: Settings, versions: Versions, stock: Stock) -> Containers:
+    seal = Seal(secret(settings.data / "secrets", "credentials.key"))
     upkeep = Upkeep(versions, stock.shelf, stock.images, stock.artefacts)
-    containers = Containers(stock.images, upkeep, seal, settings.images)
-    return ImportImage(database, models, versions, _shared(settings), folders, containers)
+    return Containers(stock.images, upkeep, seal, settings.images)
 
 
 def tell(rooms: Rooms, room: Room) -> None:

@@ -6,19 +6,21 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import uvicorn
 import uvloop
 
 from headrace import faults
-from headrace.api.app import http_protocol
+from headrace.api.app import http_protocol, metrics_application
 from headrace.api.drain import Draining
 from headrace.api.hosts import is_loopback
 from headrace.api.oip.grpc import services
 from headrace.api.oip.grpc.door import Door
+from headrace.api.side_port import side_port
 from headrace.assemble import House, build
 from headrace.domain.clock import now
 from headrace.domain.errors import Conflict, HeadraceError, Invalid
@@ -37,7 +39,8 @@ def run(settings: Settings) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr
     )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for chatty in ("alembic", "httpx2"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     keep_freed()
     server = settings.server
@@ -45,16 +48,24 @@ def run(settings: Settings) -> None:
         _alone(settings.data),
         _listening(server.host, server.port, "--host and --port") as listener,
         _listening(server.host, server.grpc_port, "--set server.grpc_port=… (-1: no gRPC)") as grpc_listener,
+        _listening(server.host, server.metrics_port, "--set server.metrics_port=…") as metrics_listener,
     ):
-        uvloop.run(serve(settings, listener, grpc_listener))
+        uvloop.run(serve(settings, Listeners(listener, grpc_listener, metrics_listener)))
 
 
-async def serve(settings: Settings, listener: socket.socket, grpc_listener: socket.socket) -> None:
-    """`grpc_listener` is not bound where gRPC is off."""
+class Listeners(NamedTuple):
+    """Those of doors that are closed are not bound."""
+
+    http: socket.socket
+    grpc: socket.socket
+    metrics: socket.socket
+
+
+async def serve(settings: Settings, listeners: Listeners) -> None:
     server: uvicorn.Server | None = None
     house = build(settings, lambda: server is not None and server.started and not server.should_exit)
     try:
-        url = f"http://{_host(settings.server.host)}:{listener.getsockname()[1]}"
+        url = f"http://{_host(settings.server.host)}:{listeners.http.getsockname()[1]}"
         keep_folders(settings.data)
         faults.point("serve.built")
         for opening in house.openings:
@@ -63,7 +74,8 @@ async def serve(settings: Settings, listener: socket.socket, grpc_listener: sock
         grpc = None if settings.server.grpc_port < 0 else services.door(house.rooms)
         settle()
         server = _Doors(_configuration(house, settings), grpc, settings.server.drain)
-        await _run(house, server, (listener, grpc_listener), url)
+        async with _metrics_port(house, listeners.metrics):
+            await _run(house, server, listeners, url)
     finally:
         with suppress(HeadraceError):
             await house.keys.flush()
@@ -86,20 +98,29 @@ class _Doors(Draining):
             await super().shutdown(sockets)
 
 
-async def _run(house: House, server: _Doors, listeners: tuple[socket.socket, socket.socket], url: str) -> None:
+@asynccontextmanager
+async def _metrics_port(house: House, listener: socket.socket) -> AsyncIterator[None]:
+    if house.rooms.settings.server.metrics_port < 0:
+        yield
+        return
+    async with side_port(metrics_application(house.rooms), listener):
+        logger.info("metrics: port %d", listener.getsockname()[1])
+        yield
+
+
+async def _run(house: House, server: _Doors, listeners: Listeners, url: str) -> None:
     """The loops live as long as the doors are open, and longer: open requests may still need them."""
-    listener, grpc_listener = listeners
     async with asyncio.TaskGroup() as group:
         loops = [group.create_task(loop()) for loop in house.loops]
         loops.append(group.create_task(_flush_keys(house)))
         logger.info("listening on %s", url)
-        if not is_loopback(listener.getsockname()[0]):
+        if not is_loopback(listeners.http.getsockname()[0]):
             logger.warning("other machines can reach this server, without encryption: put a proxy with TLS before it")
         if server.grpc is not None:
-            loops.append(group.create_task(server.grpc.serve(grpc_listener)))
-            logger.info("gRPC of the Open Inference Protocol: port %d", grpc_listener.getsockname()[1])
+            loops.append(group.create_task(server.grpc.serve(listeners.grpc)))
+            logger.info("gRPC of the Open Inference Protocol: port %d", listeners.grpc.getsockname()[1])
         faults.point("serve.listening")
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[listeners.http])
         for loop in loops:
             loop.cancel()
 

@@ -38,6 +38,7 @@ class ServerSettings:
     drain: float = 20.0  # seconds that open requests get when the server stops
     hold_results: float = 2.0  # seconds that GET /api/results waits for an unfinished job
     metrics_open: bool = False  # on loopback, GET /metrics needs no key
+    metrics_port: int = -1  # GET /metrics also here, and nothing else, on the same host; 0: a free one; -1: closed
     origins: tuple[str, ...] = ()  # web pages, like https://example.com, whose scripts may call us (CORS); none
 
 
@@ -62,7 +63,11 @@ class OipSettings:
     patience: float = 60.0  # seconds that a request waits for a replica
     lenient: bool = False  # be ready although a version that should always run does not start
     base_path: str = ""  # like /serving: the routes are also found below it
+    bare_numbers: bool = False  # JSON answers hold NaN and Infinity, as Triton's do, which is not JSON; else null
+    cloudevents_headers: bool = False  # MLServer's Ce-… headers with every inference (gRPC: trailing metadata)
+    forward_headers: str = ""  # a pattern: models see headers (gRPC: metadata) whose whole names match; never keys
     shared_memory: str = ""  # like /oip_: clients on this machine may share files of /dev/shm whose names begin so
+    grpc_stream_profile: str = "triton"  # or mlserver: whose form answers of ModelStreamInfer have
     restricted: tuple[str, ...] = ()  # each "group,group:header=value": routes that ask for a header beside the key
 
 
@@ -85,8 +90,11 @@ class InferenceSettings:
     batch_bytes: int = 64 << 20  # bytes of them together
     queue: int = 1_000  # the most that wait for one version; whoever comes then is told to come back
     queue_bytes: int = 256 << 20  # bytes of them together
+    too_many: bool = False  # a full queue is told by HTTP as 429 Too Many Requests; else as 503, as Triton does
+    slots: int = 256 << 20  # bytes of memory in which large ones lie for replicas to read there; 0: none
     sequences: int = 10_000  # the most that are remembered at once, all versions together
     sequence_idle: float = 600.0  # seconds without a request after which a sequence is forgotten
+    calls: bool = True  # models may ask other models that their owner sees (BLS of Triton's Python backend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,9 @@ class TelemetrySettings:
     access_log: str = "off"  # a line on standard error for each HTTP request: off, plain or json
     triton_names: bool = True  # tell inference counts by the names of Triton and KServe as well
     traces: bool = True  # a span from request to replica, where OpenTelemetry is installed
+    events: str = field(default="", repr=False)  # URL that gets each inference's request and answers as CloudEvents
+    events_queue: int = 1_000  # the most that wait for it; more are dropped, and counted
+    events_bytes: int = 64 << 20  # bytes of them together
 
 
 @dataclass(frozen=True, slots=True)

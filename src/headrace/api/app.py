@@ -16,8 +16,10 @@ from headrace.api.oip import rest
 from headrace.api.oip.at_once import protocol
 from headrace.api.oip.callers import Callers
 from headrace.api.oip.infer import Infer
+from headrace.api.oip.model_routes import ModelRoutes
 from headrace.api.oip.permits import Permits
 from headrace.api.oip.shared_tensors import Sharing
+from headrace.api.openai import routes as openai
 from headrace.api.pages import Pages
 from headrace.api.rooms import Rooms
 from headrace.api.table import Table
@@ -33,8 +35,16 @@ def application(rooms: Rooms) -> Starlette:
     rows = [*routes.rows(rooms), *MetricsPage(rooms.metrics, settings).rows()]
     pages = Pages(rows, rooms.ready)
     table = Table([*rows, *pages.rows()])
-    doors = [rest.door(rooms, _infer(rooms)), Door(table, Gate(rooms.keys), settings, once=rooms.once)]
-    return Starlette(routes=doors, middleware=_middleware(rooms, settings))
+    infer, main = _infer(rooms), Door(table, Gate(rooms.keys), settings, once=rooms.once)
+    doors = (rest.door(rooms, infer), openai.door(rooms), main)
+    return Starlette(routes=[ModelRoutes(rooms, infer, doors), *doors], middleware=_middleware(rooms, settings))
+
+
+def metrics_application(rooms: Rooms) -> Starlette:
+    """GET /metrics alone, for a port of its own."""
+    settings = rooms.settings.server
+    door = Door(Table(MetricsPage(rooms.metrics, settings).rows()), Gate(rooms.keys), settings)
+    return Starlette(routes=[door], middleware=[Middleware(Hosts, settings)])
 
 
 def http_protocol(rooms: Rooms) -> type[HttpToolsProtocol]:
@@ -46,6 +56,7 @@ def _infer(rooms: Rooms) -> Infer:
     permits = Permits(rooms.keys, Callers(rooms.keys, rooms.settings), rooms.directory)
     infer = Infer(permits, rooms.models, rooms.ask, rooms.blobs, rooms.settings.oip)
     infer.sharing = Sharing(rooms.regions) if rooms.regions.enabled else None
+    infer.slots = rooms.slots
     return infer
 
 

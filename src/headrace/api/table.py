@@ -28,7 +28,7 @@ class Table:
 
     def find(self, method: str, raw_path: bytes) -> tuple[Row, dict[str, str]]:
         """Raises Problem: 404 for an unknown path, 405 for a method that this path does not know."""
-        segments = _segments(raw_path)
+        segments = path_segments(raw_path)
         wanted = "GET" if method == "HEAD" else method
         found = self._walk(self._root, segments, (), wanted)
         if found is None:
@@ -73,7 +73,7 @@ class Table:
         node.rows[row.method] = (row, tuple(names))
 
 
-def _segments(raw_path: bytes) -> list[str]:
+def path_segments(raw_path: bytes) -> list[str]:
     try:
         segments = [unquote_to_bytes(segment).decode() for segment in raw_path.split(b"/")[1:]]
     except UnicodeDecodeError:

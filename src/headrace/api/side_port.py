@@ -1,0 +1,34 @@
+"""A port of its own for GET /metrics, beside that of all doors: scrapers need not reach the rest (server.metrics_port).
+
+Who may read there, and by which names the server is called, is the same as on the main port.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+CONNECTIONS = 100
+
+
+@asynccontextmanager
+async def side_port(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+    """Open until it is left: also while the other doors drain."""
+    config = uvicorn.Config(
+        app, http=HttpToolsProtocol, loop="none", lifespan="off", ws="none", log_config=None, access_log=False,
+        server_header=False, proxy_headers=False, date_header=False, limit_concurrency=CONNECTIONS,
+    )  # fmt: skip
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(lambda: HttpToolsProtocol(config, state, {}), sock=listener)
+    try:
+        yield
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
