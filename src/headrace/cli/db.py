@@ -28,6 +28,7 @@ from headrace.storage.backup import make
 from headrace.storage.backup import restore as restoring
 from headrace.storage.backup import verify as verifying
 from headrace.storage.backup.manifest import Manifest
+from headrace.storage.backup.passing import NamedFiles
 from headrace.storage.installation import kept_body
 from headrace.storage.migrations import HEAD
 from headrace.storage.opening import connect, open_blobs, open_database
@@ -37,7 +38,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Upgrade, bac
 T = TypeVar("T")
 
 NAMED = (used_blobs, kept_pieces, kept_blobs, kept_body, kept_artefacts, kept_archives)
-FILES = {"imports": kept_imports, "spool/jobs": kept_uploads}
+FILES: dict[str, NamedFiles] = {"imports": kept_imports, "spool/jobs": kept_uploads}
 CODES = {NotFound: ExitCode.NOT_FOUND, Conflict: ExitCode.FAILED}
 
 Data = Annotated[Path | None, typer.Option(help="The server's data folder.")]

@@ -10,19 +10,24 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from headrace.catalog.kept_blobs import kept_blobs
+from headrace.cli.db import FILES
 from headrace.cli.main import app
 from headrace.domain.body import whole
 from headrace.domain.errors import Conflict, Invalid, StorageFailed
-from headrace.domain.job import JobInput, NewJob
+from headrace.domain.job import JobInput, JobState, NewJob
 from headrace.domain.source import SourceKind
-from headrace.jobs import sound_rows
+from headrace.jobs import rows as job_rows
+from headrace.jobs import sound_rows, upload_rows
 from headrace.jobs.history_rows import used_blobs
+from headrace.jobs.spool import Spool
+from headrace.jobs.uploads import Uploads
 from headrace.settings import Settings, StorageSettings
 from headrace.storage import migrations, opening
 from headrace.storage.backup import make, restore, rows, verify
 from headrace.storage.opening import connect, open_blobs, open_database
 
 NAMED = (used_blobs, kept_blobs)
+NAMES = make.Names(NAMED, FILES)
 LARGE = b"large" * 100_000
 
 
@@ -66,7 +71,7 @@ def contents(settings):
 async def make_backup(settings, target):
     database = connect(settings.storage, settings.data)
     try:
-        return await make.backup(database, open_blobs(settings.storage, settings.data), settings, target, NAMED)
+        return await make.backup(database, open_blobs(settings.storage, settings.data), settings, target, NAMES)
     finally:
         database.close()
 
@@ -148,6 +153,57 @@ async def test_a_backup_goes_on_while_jobs_are_submitted(storage_url, tmp_path, 
         there = elsewhere(f"there{number}")
         await restore.restore(tmp_path / f"backup{number}", there)
         assert [] == await faults(there)
+
+
+async def pieces(*parts):
+    for part in parts:
+        yield part
+
+
+async def test_a_file_that_is_closed_meanwhile_is_whole_when_restored(storage_url, tmp_path, monkeypatch, elsewhere):
+    """One file goes while the backup looks at it; another stays open, with a piece that was not acknowledged."""
+    monkeypatch.setattr("rooms.jobs.house.new_url", lambda: storage_url)
+    data, loop, views = tmp_path / "data", asyncio.get_running_loop(), []
+    settings = Settings(data, storage=StorageSettings(url=storage_url))
+    async with job_house(data, loops=False) as house:
+        bodies = open_blobs(settings.storage, data)
+        uploads = Uploads(house.room, house.submit, bodies, Spool(data / "spool" / "jobs"))
+        gone, stays = [await house.submit.submit(ANN, NewJob(house.key, SourceKind.FILE, None)) for _ in range(2)]
+        for job in (gone, stays):
+            await uploads.append(ANN, job.id, ("a", "input.txt"), pieces(b"all ", b"of it"))
+        with (data / "spool" / "jobs" / "2").open("ab") as file:
+            file.write(b" and more")
+
+        def look(tx):
+            found = upload_rows.kept_files(tx)
+            views.append(found)
+            if len(views) == 1:
+                asyncio.run_coroutine_threadsafe(uploads.close(ANN, gone.id), loop).result(60)
+            return found
+
+        database = connect(settings.storage, settings.data)
+        names = make.Names(NAMED, {"spool/jobs": look})
+        made = await make.backup(database, bodies, settings, tmp_path / "backup", names)
+        database.close()
+    assert [{"1": 9, "2": 9}, {"2": 9}] == views
+    assert ["data/spool/jobs/2"] == [file.path for file in made.files if "spool" in file.path]
+    there = elsewhere()
+    await restore.restore(tmp_path / "backup", there)
+    database = open_database(there.storage, there.data)
+    spool = Spool(there.data / "spool" / "jobs")
+    assert JobState.SUBMITTED is (await database.read(lambda tx: job_rows.by_id(tx, gone.id))).state
+    assert b"all of it" == await spool.body(2, 9, bodies)
+    database.close()
+
+
+async def test_a_file_that_was_lost_before_does_not_stop_a_backup(installation, tmp_path):
+    async with job_house(installation.data, loops=False) as house:
+        uploads = Uploads(house.room, house.submit, house.blobs, Spool(installation.data / "spool" / "jobs"))
+        job = await house.submit.submit(ANN, NewJob(house.key, SourceKind.FILE, None))
+        await uploads.append(ANN, job.id, ("a", "input.txt"), pieces(b"x"))
+    (installation.data / "spool" / "jobs" / "1").unlink()
+    made = await make_backup(installation, tmp_path / "backup")
+    assert (1, []) == (made.tables["upload"], [file.path for file in made.files if "spool" in file.path])
 
 
 async def test_nothing_is_put_over_something(installation, elsewhere, tmp_path):
