@@ -10,9 +10,12 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import FrameType
 
 import uvicorn
+
+TICK = 1.0  # seconds
 
 
 def last_connections(listeners: Sequence[socket.socket], close: Callable[[], None]) -> list[socket.socket]:
@@ -32,6 +35,21 @@ def last_connections(listeners: Sequence[socket.socket], close: Callable[[], Non
 
 
 class Draining(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Nobody looks ten times a second whether we were told to stop; the date alone needs a look, once a second."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK):
+                    await self._told.wait()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._told.set()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn does, but without raising the signal anew at the end: that would kill us before we have closed."""

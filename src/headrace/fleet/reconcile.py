@@ -29,6 +29,7 @@ from headrace.fleet.status import EngineStatus, status_of
 from headrace.settings import FleetSettings
 
 GAP = 0.02  # seconds between two looks, however often the bell rings
+READ_AGAIN: Millis = 5_000  # the active versions, though nobody has told that one was changed
 DRAFT_WARM: Millis = 30_000  # a draft's replica waits this long for the next step of its deployment
 RETIRED = frozenset({VersionStatus.CANCELED, VersionStatus.REJECTED, VersionStatus.DELETED})
 
@@ -43,7 +44,7 @@ class Fleet:
         self._lifecycle, self._settings = lifecycle, settings
         self._engines = settings.engines or max(4, 2 * (os.cpu_count() or 1))
         self._active: dict[VersionKey, Version] = {}
-        self._read_at = 0  # when the active versions were read
+        self._read_at, self._read_turn = 0, 0  # when the active versions were read
         self._lives: defaultdict[VersionKey, list[Life]] = defaultdict(list)
         self._back_offs: dict[VersionKey, BackOff] = {}
         self._holds: Counter[VersionKey] = Counter()
@@ -64,14 +65,17 @@ class Fleet:
         return self._engines
 
     async def run(self) -> None:
+        clock = asyncio.get_running_loop().time
         async with asyncio.TaskGroup() as group:
             while True:
                 try:
                     await self._look(group)
                 except StorageFailed as error:
                     logger.warning("the replicas stay as they are: %s", error)
-                await asyncio.sleep(GAP)
+                soonest = clock() + GAP
                 await self._demand.wait(self._pause(now()))
+                if (left := soonest - clock()) > 0:
+                    await asyncio.sleep(left)
 
     def changed(self) -> None:
         """A version was changed: look at once."""
@@ -123,8 +127,8 @@ class Fleet:
 
     async def _versions_in_question(self, at: Millis) -> dict[VersionKey, Version]:
         """The active ones, and any other that is held, waited for, or still has a replica."""
-        if at - self._read_at >= self._settings.look * 1000:
-            self._read_at = at
+        if at - self._read_at >= READ_AGAIN or self._read_turn != self._versions.turn:
+            self._read_at, self._read_turn = at, self._versions.turn
             self._active = {version.key: version for version in await self._versions.active()}
         found = dict(self._active)
         held = [key for key, count in self._holds.items() if count]

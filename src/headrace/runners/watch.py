@@ -14,8 +14,10 @@ from pathlib import Path
 from headrace.runners.limits import Limits, excess, tree
 from headrace.runners.log import Log
 from headrace.runners.runner import Ending
+from headrace.runners.stillness import Stillness
 
 LOOK = 0.25  # seconds between two looks at the limits
+LOOK_AT_REST = 0.5  # the same after one at which the replica had not run since the one before
 KILL_AFTER = 2.0  # seconds for the first process to end what it has below it
 READ = 64 * 1024
 MOST_LOG = 16 << 20  # bytes that a model may print between two looks; then it has to wait
@@ -46,6 +48,7 @@ class Watch:
         self._look_at = time.monotonic() + LOOK
         self._killed = self._silent = False
         self._limit: str | None = None
+        self._stillness = Stillness()
         self._printed = 0
         self.pid = 0  # told by the guard, before anybody hears that the process has started
 
@@ -111,10 +114,13 @@ class Watch:
 
     def _look(self, pid: int) -> None:
         self._printed = 0
-        if self._limit is None and (limit := excess(self._limits, pid, self._start.work)):
-            self._limit = limit
-            self._kill(pid)
-        self._look_at = time.monotonic() + LOOK
+        still = self._stillness.lasts(pid)
+        if self._limit is None and not still:
+            self._stillness.begin(pid)
+            if limit := excess(self._limits, pid, self._start.work):
+                self._limit = limit
+                self._kill(pid)
+        self._look_at = time.monotonic() + (LOOK_AT_REST if still else LOOK)
 
     def _ask(self, pid: int) -> None:
         os.read(self._bell, READ)

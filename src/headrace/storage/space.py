@@ -16,6 +16,7 @@ from headrace.domain.errors import StorageFailed
 logger = logging.getLogger(__name__)
 
 LOOK = 1.0  # seconds between two looks
+FAR, FAR_LOOK = 32 << 30, 5.0  # with so many bytes left the disk is not full before a look so many seconds later
 PART = 16  # the ballast, and the floor, are at most this part of the disk: a small disk is there to be used
 SPENT = 8  # with less than this part of the ballast left beside it, the disk counts as full
 
@@ -46,8 +47,14 @@ class Space:
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(LOOK if self._near() else FAR_LOOK)
             self.look()
+
+    def _near(self) -> bool:
+        try:
+            return self._free() < FAR
+        except OSError:
+            return True
 
     def look(self) -> None:
         """Gives the ballast up, or takes it again. It is written at the first start, in blocks, not in bytes."""
