@@ -1,6 +1,6 @@
 """A job and its inputs: states, which move is legal, and what a claim is. Pure: tables and arithmetic."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -55,11 +55,14 @@ class JobInput:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job as a caller wants it: parsed, not yet stored. `inputs` is None for an open job, filled later in pieces."""
+    """A job as a caller wants it: parsed, not yet stored. `inputs` is None for an open job, filled later in pieces.
+
+    They are gone through once: those of a large job may be made as they are asked for.
+    """
 
     version: VersionKey
     kind: SourceKind
-    inputs: tuple[JobInput, ...] | None
+    inputs: Collection[JobInput] | None
     explain: bool = False
     timeout: Millis = 0  # 0: none
     priority: int = NORMAL

@@ -18,7 +18,8 @@ from headrace.domain.listing import Page
 from headrace.jobs import dead_rows, rows
 from headrace.jobs.dead_rows import DeadLetter
 from headrace.jobs.room import Room
-from headrace.jobs.submit import Submit, bytes_of, enqueue
+from headrace.jobs.stock import stock_of
+from headrace.jobs.submit import Submit, enqueue
 from headrace.settings import JobSettings
 from headrace.storage.database import Tx
 
@@ -65,14 +66,14 @@ def store_again(tx: Tx, old: Job, names: Collection[str] | None, limits: JobSett
             f"the inputs of job {old.id} were deleted {old.hours_delete_input} hours after its end"
             " (hoursDeleteInput): submit them again"
         )
-    inputs, at = dead_rows.inputs_at(tx, old.number, chosen), now()
+    stock, at = stock_of(dead_rows.inputs_at(tx, old.number, chosen)), now()
     blank = replace(
-        old, id=new_job_id(), number=0, state=JobState.SUBMITTED, total=len(inputs), completed=0, failed=0,
-        canceled=0, dead=0, input_bytes=bytes_of(inputs), created=at, updated=at, submitted=at, started=None,
+        old, id=new_job_id(), number=0, state=JobState.SUBMITTED, total=stock.total, completed=0, failed=0,
+        canceled=0, dead=0, input_bytes=stock.size, created=at, updated=at, submitted=at, started=None,
         ended=None, queue_total=0, latency_total=0.0,
     )  # fmt: skip
     stored = rows.insert_job(tx, blank, at + old.timeout if old.timeout else None)
-    fresh = enqueue(tx, stored, inputs, at, limits)
+    fresh = enqueue(tx, stored, stock, at, limits)
     dead_rows.mark_redriven(tx, old.number, chosen, fresh.id)
     return fresh
 

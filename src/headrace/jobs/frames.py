@@ -8,9 +8,6 @@ from headrace.domain.body import BlobRef
 from headrace.domain.job import JobInput
 from headrace.domain.result import InputResult
 
-CHUNK_INPUTS = 1_000
-CHUNK_BYTES = 1 << 20
-
 _encoder = msgspec.msgpack.Encoder()
 _inputs = msgspec.msgpack.Decoder(list[JobInput])
 _results = msgspec.msgpack.Decoder(list[InputResult])
@@ -39,28 +36,6 @@ def pack_results(results: Sequence[InputResult]) -> bytes:
 
 def unpack_results(body: bytes) -> list[InputResult]:
     return _results.decode(body)
-
-
-def inline_bytes(one: JobInput) -> int:
-    """Bytes of an input inside its chunk: blobs count only as their names."""
-    return len(one.name) + sum(100 if isinstance(body, BlobRef) else len(body) for body in one.bodies.values())
-
-
-def chunks(inputs: Sequence[JobInput]) -> list[tuple[list[JobInput], int]]:
-    """Inputs in rows of at most 1,000 or about 1 MB, each with its bytes."""
-    found: list[tuple[list[JobInput], int]] = []
-    row: list[JobInput] = []
-    size = 0
-    for one in inputs:
-        more = inline_bytes(one)
-        if row and (len(row) >= CHUNK_INPUTS or size + more > CHUNK_BYTES):
-            found.append((row, size))
-            row, size = [], 0
-        row.append(one)
-        size += more
-    if row:
-        found.append((row, size))
-    return found
 
 
 def input_digests(inputs: Sequence[JobInput]) -> set[str]:

@@ -14,13 +14,14 @@ from headrace.accounts.people import NewUser, People
 from headrace.api.app import application
 from headrace.api.regions import Regions
 from headrace.api.rooms import Rooms
-from headrace.assemble import tell
+from headrace.assemble import events, tell
 from headrace.catalog.directory import Directory
 from headrace.catalog.models import Models
 from headrace.catalog.pictures import Pictures
 from headrace.catalog.tags import Tags
 from headrace.catalog.test_inputs import TestInputs
 from headrace.catalog.versions import Versions
+from headrace.deployment.archives import FolderArchives
 from headrace.deployment.containers import Containers
 from headrace.deployment.deployment import Deployment
 from headrace.deployment.folders import Folders
@@ -150,7 +151,8 @@ async def house(data: Path, server=None, jobs=None, lifecycle=None, **more):
     models, versions, test_inputs = Models(database), Versions(database), TestInputs(database)
     demand = Demand()
     routing, room, spool = Routing(demand), Room(database, settings.jobs), Spool(data / "spool")
-    ask, submit = Ask(routing, settings.inference), Submit(room, models, versions, blobs)
+    ask, directory = Ask(routing, settings.inference, events=events(settings)), Directory(models, versions)
+    submit = Submit(room, directory, versions, blobs)
     fleet = Fleet(versions, routing, demand, lifecycle, settings.fleet)
     shelf, environments = Shelf(data, settings.images), Environments(data, settings.runners)
     images = Store(data, settings.images)
@@ -159,7 +161,14 @@ async def house(data: Path, server=None, jobs=None, lifecycle=None, **more):
         versions,
         test_inputs,
         fleet,
-        ImportImage(database, models, versions, data, Folders(shelf, environments, data), containers),
+        ImportImage(
+            database,
+            models,
+            versions,
+            FolderArchives(data / "imports"),
+            Folders(shelf, environments, data),
+            containers,
+        ),
         LoadTest(models, versions, fleet),
         RunTest(versions, test_inputs, fleet, ask),
     )
@@ -171,7 +180,7 @@ async def house(data: Path, server=None, jobs=None, lifecycle=None, **more):
         people=people,
         allowances=Allowances(database, people),
         models=models,
-        directory=Directory(models, versions),
+        directory=directory,
         ask=ask,
         versions=versions,
         tags=Tags(database),
@@ -199,7 +208,7 @@ async def house(data: Path, server=None, jobs=None, lifecycle=None, **more):
         yield House(rooms, application(rooms), routing, key, database, Talker())
     finally:
         running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await asyncio.gather(running, ask.close(), return_exceptions=True)
         database.close()
 
 

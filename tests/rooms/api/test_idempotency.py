@@ -90,14 +90,14 @@ async def test_after_an_error_nothing_was_made_and_the_key_is_free(client, model
 
 async def test_while_the_first_is_under_way_the_second_is_told_so(home, client, model, monkeypatch):
     entered, gate = asyncio.Event(), asyncio.Event()
-    visible = home.rooms.models.visible
+    identified = home.rooms.directory.identified
 
     async def slow(*arguments):
         entered.set()
         await gate.wait()
-        return await visible(*arguments)
+        return await identified(*arguments)
 
-    monkeypatch.setattr(home.rooms.models, "visible", slow)
+    monkeypatch.setattr(home.rooms.directory, "identified", slow)
     async with asyncio.TaskGroup() as group:
         first = group.create_task(client.post("/jobs", json=text_job(model), headers=KEY))
         await entered.wait()

@@ -1,11 +1,12 @@
 """A job's JSON, as clients write it and as they get it wrong."""
 
 import base64
+from dataclasses import replace
 
 import msgspec
 import pytest
 
-from headrace.api.modzy.parse.jobs import data_uri, new_job
+from headrace.api.modzy.parse.jobs import data_uri, names, new_job
 from headrace.domain.errors import Invalid, Unsupported
 from headrace.domain.ids import VersionKey
 from headrace.domain.job import JobInput, NewJob
@@ -16,7 +17,15 @@ KEY = VersionKey("ed542963de", "1.0.1")
 
 
 def _job(sources, kind="text", **more):
-    return new_job(msgspec.json.encode({"model": MODEL, "input": {"type": kind, "sources": sources}, **more}))
+    return _whole(msgspec.json.encode({"model": MODEL, "input": {"type": kind, "sources": sources}, **more}))
+
+
+def _whole(raw):
+    """With all inputs, which are parsed as they are taken."""
+    new = new_job(raw)
+    inputs = tuple(new.inputs or ())
+    assert (len(inputs), [one.name for one in inputs]) == (len(new.inputs or ()), names(new))
+    return replace(new, inputs=inputs or None)
 
 
 def test_text_of_any_names():
@@ -94,7 +103,7 @@ def test_an_input_that_cannot_be_decoded_costs_only_itself():
 )
 def test_what_is_wrong_is_told(body, sentence):
     with pytest.raises(Invalid) as told:
-        new_job(msgspec.json.encode(body))
+        _whole(msgspec.json.encode(body))
     assert sentence in told.value.message
 
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from headrace.accounts import quotas
+from headrace.catalog.directory import Directory
 from headrace.catalog.models import Models
 from headrace.catalog.versions import Versions
 from headrace.dialects.dialect import ReplicaInfo
@@ -109,7 +110,7 @@ async def job_house(folder, settings=None, loops=True):
     room = Room(database, settings or JobSettings())
     models, versions, routing, demand = Models(database), Versions(database), Routing(Demand()), Demand()
     blobs = FolderBlobs(folder / "blobs", b"k" * 32)
-    submit = Submit(room, models, versions, blobs)
+    submit = Submit(room, Directory(models, versions), versions, blobs)
     model = await models.create("echo", "1.0.0", ANN, now())
     key = VersionKey(model.identifier, "1.0.0")
     await versions.change(

@@ -1,7 +1,7 @@
 """Jobs: submit, append to, close, look at, cancel."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.responses import Response
@@ -13,7 +13,7 @@ from headrace.api.modzy.shapes import jobs as shapes
 from headrace.api.rooms import Rooms
 from headrace.domain.account import Action
 from headrace.domain.clock import now
-from headrace.domain.job import Job, NewJob
+from headrace.domain.job import Job
 
 LARGE = 256 * 1024  # bytes of JSON that are worth a thread: meanwhile others are answered
 NAMES = 1_000  # the most input names in a job's details
@@ -62,7 +62,7 @@ class Jobs:
     async def submit(self, call: Call[NoQuery, bytes]) -> shapes.Receipt:
         new = await asyncio.to_thread(parse.new_job, call.body) if len(call.body) > LARGE else parse.new_job(call.body)
         job = await self._rooms.submit.submit(call.principal, new, call.mark)
-        return shapes.receipt(job, await self._companies.of(job, call.principal), _names(new))
+        return shapes.receipt(job, await self._companies.of(job, call.principal), parse.names(new))
 
     async def features(self, _call: NoBody) -> shapes.Features:
         return shapes.features(self._rooms.settings.jobs)
@@ -106,7 +106,3 @@ def receipt_again(rooms: Rooms, companies: Companies) -> Callable[[Call[Any, Any
 async def receipt_of(rooms: Rooms, companies: Companies, call: Call[Any, Any], job: Job) -> shapes.Receipt:
     names = await rooms.history.names(job, rooms.settings.jobs.inputs)
     return shapes.receipt(job, await companies.of(job, call.principal), names)
-
-
-def _names(new: NewJob) -> Sequence[str]:
-    return [one.name for one in new.inputs or ()]

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
@@ -29,10 +29,10 @@ class ModelBody(msgspec.Struct):
 
 
 class InputBody(msgspec.Struct):
-    """What all types have; the credentials of the others are not read."""
+    """What all types have; the credentials of the others are not read. `sources`: see Inputs."""
 
     type: str
-    sources: dict[str, Any] = {}
+    sources: dict[str, msgspec.Raw] = {}
 
 
 class JobBody(msgspec.Struct):
@@ -70,8 +70,34 @@ def new_job(raw: bytes) -> NewJob:
         )
     if not body.input.sources:
         raise Invalid("`input.sources` should hold at least one input: {name: {model input name: data}}")
-    inputs = tuple(_input(name, files, read) for name, files in body.input.sources.items())
-    return NewJob(version, kind, inputs, explain, timeout, priority)
+    return NewJob(version, kind, Inputs(body.input.sources, read), explain, timeout, priority)
+
+
+class Inputs(Collection[JobInput]):
+    """The inputs of a body, each parsed when its turn comes: a million of them as objects take ten times the body."""
+
+    def __init__(self, sources: Mapping[str, msgspec.Raw], read: Callable[[str], bytes]) -> None:
+        self._sources, self._read = sources, read
+
+    def __iter__(self) -> Iterator[JobInput]:
+        """Raises Invalid."""
+        for name, raw in self._sources.items():
+            yield _input(name, sentences.decode(raw, Any), self._read)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __contains__(self, one: object) -> bool:
+        return any(one == found for found in self)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._sources)
+
+
+def names(new: NewJob) -> list[str]:
+    """Of the inputs of what `new_job` has made."""
+    return new.inputs.names if isinstance(new.inputs, Inputs) else []
 
 
 def _kind(text: str) -> SourceKind:
