@@ -35,7 +35,6 @@ from headrace.deployment.run_test import RunTest
 from headrace.deployment.turns import SharedTurns, Turns
 from headrace.deployment.upkeep import Upkeep
 from headrace.dialects.slots import Slots
-from headrace.domain.body import BodyStore
 from headrace.fleet import elsewhere
 from headrace.fleet import metrics as fleet_metrics
 from headrace.fleet.demand import Demand
@@ -70,7 +69,8 @@ from headrace.runners.choose import choose
 from headrace.runners.environments import Environments
 from headrace.runners.images import Images
 from headrace.settings import Settings
-from headrace.storage.database import Database, OpenDatabase
+from headrace.storage.blobs import BlobStore
+from headrace.storage.database import OpenDatabase
 from headrace.storage.installation import join, kept_body
 from headrace.storage.opening import open_blobs, open_database, servers_of
 from headrace.storage.sealing import Seal
@@ -99,41 +99,53 @@ class House:
     closings: tuple[Loop, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What everything else stands on."""
+
+    settings: Settings
+    database: OpenDatabase
+    servers: Servers
+    blobs: BlobStore
+
+
 def build(settings: Settings, ready: Callable[[], bool]) -> House:
     """Opens the data folder. Raises StorageFailed, Unsupported."""
     data = settings.data
-    database = open_database(settings.storage, data)
-    servers = servers_of(database, settings.storage)
-    blobs = open_blobs(settings.storage, data)
+    ground = _ground(settings)
+    database, blobs = ground.database, ground.blobs
     keys = Keys(database, secret(data / "secrets", "keys.pepper"), settings.accounts.account)
     people = People(database, settings.accounts.account)
     models, versions, test_inputs = Models(database), Versions(database), TestInputs(database)
     directory = Directory(models, versions)
 
-    stock = _stock(settings, database, blobs, servers)
-    routing, tuned = Routing(demand := Demand()), Tuned()
+    stock = _stock(ground)
+    demand = Demand()
+    routing = Routing(demand)
+    tuned = Tuned()
     containers = Images(settings.runners, data, stock.images)
     ask = Ask(routing, settings.inference, _tracer(settings, tuned), events(settings))
     outside = Calls(ask, directory, models, blobs, allowed=settings.inference.calls)
-    runners, dialects = _runners(settings, stock, containers), Dialects(blobs, settings.runners.output, outside)
-    lifecycle = Lifecycle(runners, dialects, routing, data, settings.runners.stop_grace)
-    fleet = Fleet(versions, routing, demand, lifecycle, settings.fleet)
+    dialects = Dialects(blobs, settings.runners.output, outside)
+    fleet = Fleet(
+        *(versions, routing, demand),
+        Lifecycle(_runners(settings, stock, containers), dialects, routing, data, settings.runners.stop_grace),
+        settings.fleet,
+    )
     deployment = Deployment(
-        versions,
-        test_inputs,
-        fleet,
-        _import_image(settings, database, models, versions, stock, _archives(settings, blobs, servers)),
+        *(versions, test_inputs, fleet),
+        _import_image(ground, models, versions, stock),
         LoadTest(models, versions, fleet),
         RunTest(versions, test_inputs, fleet, ask),
     )
-    _share(servers, database, fleet, deployment)
+    _share(ground, fleet, deployment)
 
     space = Space(data, settings.storage.ballast, settings.storage.floor)
-    room, log = _room(database, servers, settings, space), access_log(settings.telemetry.access_log)
+    room = _room(ground, space)
     once = Once(database, room.servers.me, room.servers.gone)
     spool = PieceBodies(database, blobs) if _bucket(settings) else Spool(_shared(settings) / "spool" / "jobs")
     submit = Submit(room, directory, versions, blobs)
-    dispatch = Dispatch(room, versions, ask, demand, models.touch)
+    log = access_log(settings.telemetry.access_log)
     retention = Retention(database, blobs, spool, uses=KEPT, once=once)
     rooms = Rooms(
         settings=settings, keys=keys, people=people, allowances=Allowances(database, people), models=models,
@@ -147,12 +159,20 @@ def build(settings: Settings, ready: Callable[[], bool]) -> House:
     )  # fmt: skip
     tell(rooms, room)
     loops = (
-        *(fleet.run, ask.run, outside.run, deployment.run_forever, dispatch.run, containers.recover, space.run),
-        *(partial(servers.as_leader, Deadlines(room).run), partial(servers.as_leader, retention.run)),
-        *(database.events.run, servers.run),
+        *(fleet.run, ask.run, outside.run, deployment.run_forever, containers.recover, space.run),
+        Dispatch(room, versions, ask, demand, models.touch).run,
+        partial(ground.servers.as_leader, Deadlines(room).run),
+        partial(ground.servers.as_leader, retention.run),
+        *(database.events.run, ground.servers.run),
     )
-    openings = (partial(join, database, _secrets(settings), blobs),)
-    return House(application(rooms), loops, keys, database, rooms, openings, (ask.close, containers.close))
+    opening = partial(join, database, _secrets(settings), blobs)
+    return House(application(rooms), loops, keys, database, rooms, (opening,), (ask.close, containers.close))
+
+
+def _ground(settings: Settings) -> Ground:
+    database = open_database(settings.storage, settings.data)
+    servers = servers_of(database, settings.storage)
+    return Ground(settings, database, servers, open_blobs(settings.storage, settings.data))
 
 
 def _tracer(settings: Settings, tuned: Tuned) -> Tracer | None:
@@ -166,18 +186,19 @@ def events(settings: Settings) -> Events | None:
     return Events(outbound(url, "telemetry.events", settings.images.ca), settings.telemetry, settings.oip.server_name)
 
 
-def _share(servers: Servers, database: Database, fleet: Fleet, deployment: Deployment) -> None:
+def _share(ground: Ground, fleet: Fleet, deployment: Deployment) -> None:
     """What one server does, and what it knows, in view of the others."""
-    deployment.share(SharedTurns(database, servers) if servers.shared else Turns())
+    servers = ground.servers
+    deployment.share(SharedTurns(ground.database, servers) if servers.shared else Turns())
     fleet.beside(lambda: servers.place, lambda: [other.told for other in servers.others])
     servers.tell(lambda: elsewhere.told(fleet.statuses()))
 
 
-def _room(database: Database, servers: Servers, settings: Settings, space: Space) -> Room:
-    events = database.events
-    work, deadlines = Bell(events, "jobs.work"), Bell(events, "jobs.deadlines")
-    known = servers if servers.shared else OnlyServer()
-    return Room(database, settings.jobs, known, space, work=work, deadlines=deadlines, watch=Watch(events))
+def _room(ground: Ground, space: Space) -> Room:
+    database, known = ground.database, ground.servers if ground.servers.shared else OnlyServer()
+    told = database.events
+    work, deadlines = Bell(told, "jobs.work"), Bell(told, "jobs.deadlines")
+    return Room(database, ground.settings.jobs, known, space, work=work, deadlines=deadlines, watch=Watch(told))
 
 
 def _shared(settings: Settings) -> Path:
@@ -206,9 +227,10 @@ class Stock:
     artefacts: Artefacts
 
 
-def _stock(settings: Settings, database: Database, blobs: BodyStore, servers: Servers) -> Stock:
+def _stock(ground: Ground) -> Stock:
+    settings = ground.settings
     images, shelf = Store(settings.data, settings.images), Shelf(settings.data, settings.images)
-    artefacts = Artefacts(database, blobs, shelf, images, shared=servers.shared)
+    artefacts = Artefacts(ground.database, ground.blobs, shelf, images, shared=ground.servers.shared)
     return Stock(images, shelf, Environments(settings.data, settings.runners), artefacts)
 
 
@@ -217,17 +239,18 @@ def _runners(settings: Settings, stock: Stock, containers: Images) -> Runners:
     return Runners(folders, ImagesOnDemand(containers, stock.artefacts))
 
 
-def _import_image(
-    settings: Settings, database: Database, models: Models, versions: Versions, stock: Stock, archives: Archives
-) -> ImportImage:
+def _import_image(ground: Ground, models: Models, versions: Versions, stock: Stock) -> ImportImage:
+    settings = ground.settings
     folders = Folders(stock.shelf, stock.environments, settings.data)
-    return ImportImage(database, models, versions, archives, folders, _containers(settings, versions, stock))
+    containers = _containers(settings, versions, stock)
+    return ImportImage(ground.database, models, versions, _archives(ground), folders, containers)
 
 
-def _archives(settings: Settings, blobs: BodyStore, servers: Servers) -> Archives:
+def _archives(ground: Ground) -> Archives:
+    settings = ground.settings
     if _bucket(settings):
-        return StoredArchives(blobs, settings.data / "spool" / "archives")
-    return FolderArchives(_shared(settings) / "imports", alone=not servers.shared)
+        return StoredArchives(ground.blobs, settings.data / "spool" / "archives")
+    return FolderArchives(_shared(settings) / "imports", alone=not ground.servers.shared)
 
 
 def _containers(settings: Settings, versions: Versions, stock: Stock) -> Containers:
