@@ -7,6 +7,7 @@ from databases import debian, postgresql, scratch, storage_url
 
 __all__ = ["debian", "postgresql", "scratch", "storage_url"]  # fixtures for all tests
 
+LONGEST = "test_torture.py"
 ALL = os.environ.get("HEADRACE_TEST_ALL") == "1"
 
 
@@ -15,11 +16,15 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """What needs gigabytes (PyTorch with its CUDA libraries) is run by hand: HEADRACE_TEST_LARGE=1 make test."""
+    """What needs gigabytes (PyTorch with its CUDA libraries) is run by hand: HEADRACE_TEST_LARGE=1 make test.
+
+    What takes longest begins first, so that no process is left with it when the others have nothing to do.
+    """
     if os.environ.get("HEADRACE_TEST_LARGE") != "1":
         large = [item for item in items if item.get_closest_marker("large")]
         config.hook.pytest_deselected(items=large)
         items[:] = [item for item in items if item not in large]
+    items.sort(key=lambda item: item.path.name != LONGEST)
 
 
 @pytest.hookimpl(wrapper=True)

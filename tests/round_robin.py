@@ -1,6 +1,7 @@
 """A proxy before several servers that gives each request to the next one, as a user's own would."""
 
 import itertools
+import sys
 import threading
 from collections import Counter
 from contextlib import contextmanager
@@ -9,6 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx2
 
 KEPT_OUT = {"connection", "content-length", "host", "transfer-encoding"}  # of one connection, or made anew
+
+
+class Listener(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """A client that has what it wants may cut its connection: no reason to print a traceback."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
@@ -38,7 +46,7 @@ def round_robin(*servers):
         def log_message(self, *_):
             """Nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+    with Listener(("127.0.0.1", 0), Proxy) as proxy:
         thread = threading.Thread(target=proxy.serve_forever, daemon=True)
         thread.start()
         try:
