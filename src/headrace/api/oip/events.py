@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from headrace.api.oip import errors
 from headrace.api.oip.generate import event
 from headrace.api.oip.infer import Reply, refused, said_no
+from headrace.api.oip.spoken import Spoken
 from headrace.domain.body import BodyStore, whole
 from headrace.domain.errors import Invalid, Unavailable
 from headrace.domain.question import Answer
@@ -53,18 +54,12 @@ def refusal(first: Answer, way: Way) -> Reply | None:
     return refused(Invalid(BINARY), way.identifier) if "json" in first.meta else None
 
 
-class Events(Response):
+class Events(Spoken):
     def __init__(self, answers: AsyncGenerator[Answer, None], blobs: BodyStore, way: Way) -> None:
         super().__init__()
         self._answers, self._blobs, self._way = answers, blobs, way
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with asyncio.TaskGroup() as group:
-            speaking = group.create_task(self._speak(scope, receive, send))
-            watching = group.create_task(until_gone(receive, speaking))
-            speaking.add_done_callback(lambda _: watching.cancel())
-
-    async def _speak(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def speak(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self._answers) as answers:
             try:
                 answer = await first_within(answers, self._way.limit)
@@ -108,13 +103,6 @@ class Events(Response):
 
 async def _piece(send: Send, data: bytes) -> None:
     await send({"type": "http.response.body", "body": data, "more_body": True})
-
-
-async def until_gone(receive: Receive, speaking: "asyncio.Task[None]") -> None:
-    """Calls the speaker off when the client leaves."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    speaking.cancel()
 
 
 def plain(reply: Reply) -> Response:

@@ -4,7 +4,6 @@ Headers that speak about the connection, or that this server sets on every answe
 breaks off ends the connection, so that no client takes it for a whole one.
 """
 
-import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator
@@ -13,12 +12,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from headrace.api.hosts import SAFE
-from headrace.api.oip.events import plain, until_gone
+from headrace.api.oip.events import plain
 from headrace.api.oip.infer import Reply, refused, said_no
+from headrace.api.oip.spoken import Spoken
 from headrace.domain.body import BodyStore, whole
 from headrace.domain.errors import HeadraceError, ModelFailed
 from headrace.domain.question import Answer
@@ -72,18 +71,12 @@ def _header(name: str, value: str) -> tuple[bytes, bytes]:
     return name.lower().encode(), value.encode("latin-1")
 
 
-class Relayed(Response):
+class Relayed(Spoken):
     def __init__(self, answers: AsyncGenerator[Answer, None], blobs: BodyStore, identifier: str) -> None:
         super().__init__()
         self._answers, self._blobs, self._identifier = answers, blobs, identifier
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with asyncio.TaskGroup() as group:
-            speaking = group.create_task(self._speak(scope, receive, send))
-            watching = group.create_task(until_gone(receive, speaking))
-            speaking.add_done_callback(lambda _: watching.cancel())
-
-    async def _speak(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def speak(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self._answers) as answers:
             found = await self._first(answers)
             if isinstance(found, Reply):

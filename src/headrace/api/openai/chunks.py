@@ -1,6 +1,5 @@
 """Pieces of an answer as server-sent events, and `data: [DONE]` at the end. The first piece decides the status."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -9,8 +8,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from headrace.api.oip import errors
-from headrace.api.oip.events import EVENTS, until_gone
+from headrace.api.oip.events import EVENTS
 from headrace.api.oip.generate import event
+from headrace.api.oip.spoken import Spoken
 from headrace.api.openai import shapes
 
 DONE = b"data: [DONE]\n\n"
@@ -29,18 +29,12 @@ def refused(error: Exception) -> Response:
     return Response(body, status, headers, errors.JSON)
 
 
-class Chunks(Response):
+class Chunks(Spoken):
     def __init__(self, pieces: AsyncGenerator[shapes.Completion, None]) -> None:
         super().__init__()
         self._pieces = pieces
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with asyncio.TaskGroup() as group:
-            speaking = group.create_task(self._speak(scope, receive, send))
-            watching = group.create_task(until_gone(receive, speaking))
-            speaking.add_done_callback(lambda _: watching.cancel())
-
-    async def _speak(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def speak(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self._pieces) as pieces:
             try:
                 first = await anext(pieces)
