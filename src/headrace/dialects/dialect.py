@@ -33,6 +33,11 @@ class ReplicaInfo:
     contract: Contract | None = None  # of a container: how it wants to be spoken to
     port: int = 0
 
+    @property
+    def batches(self) -> bool:
+        """Whether it runs questions together."""
+        return self.batch_size > 1 or (self.tensors is not None and self.tensors.max_batch_size > 1)
+
 
 class Dialect(Protocol):
     """One caller at a time. After an error, or after a caller who stopped early, the replica must be ended."""

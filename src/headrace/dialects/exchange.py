@@ -78,14 +78,11 @@ class Exchange:
     async def _read_frame(self) -> None:
         kind, header, bodies = await read_start(self._wire, self._deadline)
         heads = parse_answers(kind, header, bodies, self._ledger.left)
-        if bodies > AT_ONCE or any(size > INLINE for head in heads for _, size in head.outputs):
+        if bodies > AT_ONCE or any(size > INLINE for head in heads for _, size in head.named):
             self._heads.extend(heads)
             return
         await self._wire.need(bodies, self._deadline)
-        data, start = self._wire.take(bodies), 0
-        for head in heads:
-            answer, start = self._ledger.inline(head, data, start)
-            self._ready.append(answer)
+        self._ready += self._ledger.inline(heads, self._wire.take(bodies), 0)
 
     async def _streamed(self, head: AnswerHead) -> Answer:
         form, size = self._ledger.next_form(head), head.size
@@ -93,8 +90,8 @@ class Exchange:
         if size > self._max_output:
             await self._skip(size)
         elif form is Form.FILES:
-            outputs = {name: await self._output(name, one) for name, one in head.outputs}
-        elif head.outputs:
+            outputs = {name: await self._output(name, one) for name, one in head.named}
+        elif head.outputs != []:
             outputs = {"": await self._in_memory(form, head)}
         return self._ledger.answer(head, outputs, size)
 

@@ -9,7 +9,8 @@ ASK     → [[explain, [[name, size], …]], …]     one entry for each questio
           number, which the replica shares (slots.py)
 FORGET  → [number, …]     of memory that will not be named again
 ANSWERS ← [[started, ended, latency, error or null, [[name, size], …]], …]     in order, any number in one frame;
-          optional fields after these: fault, meta, more: further answers to the same question follow
+          a size alone stands for one body without a name, in a form other than files; optional fields after these:
+          fault, meta, more: further answers to the same question follow
 """
 
 import struct
@@ -51,21 +52,27 @@ class Failed(msgspec.Struct, frozen=True):
 class AnswerHead(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Milliseconds since 1970, milliseconds inside the model, and the sizes of the bodies that follow.
 
-    An answer in a form of one body has it under the name "".
+    An answer in a form of one body has it under the name "", or tells its size alone.
     """
 
     started: _Count
     ended: _Count
     latency: Annotated[float, msgspec.Meta(ge=0)]
     error: str | None
-    outputs: Annotated[list[_Named], msgspec.Meta(max_length=MOST_OUTPUTS)]
+    outputs: _Count | Annotated[list[_Named], msgspec.Meta(max_length=MOST_OUTPUTS)]
     fault: Fault = Fault.MODEL
     meta: _Meta = {}
     more: bool = False
 
     @property
+    def named(self) -> list[_Named]:
+        outputs = self.outputs
+        return outputs if isinstance(outputs, list) else [("", outputs)]
+
+    @property
     def size(self) -> int:
-        return sum([size for _, size in self.outputs])
+        outputs = self.outputs
+        return sum([size for _, size in outputs]) if isinstance(outputs, list) else outputs
 
 
 _heads = msgspec.json.Decoder(list[AnswerHead])
@@ -107,13 +114,15 @@ def parse_answers(kind: int, header: bytes, bodies: int, at_most: int) -> list[A
         heads = _heads.decode(header) if kind == ANSWERS else []
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Garbage(f"what it wrote there is not an answer ({error})") from None
-    if not heads or (last := sum([not head.more for head in heads])) > at_most:
-        raise Garbage(f"it wrote {last if heads else 0} answers there to {at_most} questions")
+    last = 0
     for head in heads:
-        for _, size in head.outputs:
-            bodies -= size
-        if head.error is not None and head.outputs:
-            bodies = -1
+        outputs = head.outputs
+        bodies -= outputs if type(outputs) is int else head.size
+        last += not head.more
+        if head.error is not None and outputs != []:
+            raise Garbage("what it wrote there contradicts itself")
+    if not heads or last > at_most:
+        raise Garbage(f"it wrote {last} answers there to {at_most} questions")
     if bodies:
         raise Garbage("what it wrote there contradicts itself")
     return heads

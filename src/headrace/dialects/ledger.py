@@ -84,15 +84,31 @@ class Ledger:
         if head.more and not self._stream:
             raise Garbage("there are several answers to a question that has one")
         form = self._forms[0] if head.more else self._forms.popleft()
-        for name, _ in head.outputs:
+        for name, _ in head.named:
             if (name == "") is (form is Form.FILES):
                 raise Garbage("an answer there has not the form of its question")
         return form
 
-    def inline(self, head: AnswerHead, data: bytes, start: int) -> tuple[Answer, int]:
-        """The next answer, whose outputs lie in `data` from `start` on, and where they end. Raises Garbage."""
+    def inline(self, heads: Sequence[AnswerHead], data: bytes, start: int) -> list[Answer]:
+        """The next answers, whose outputs lie in `data` from `start` on. Raises Garbage."""
+        answers = []
+        forms, largest, stream = self._forms, self._max_output, self._stream
+        for head in heads:
+            size = head.outputs
+            if type(size) is not int or stream or size > largest or head.more or forms[0] is Form.FILES:
+                answer, start = self._any(head, data, start)
+                answers.append(answer)
+                continue
+            body, meta = data[start : start + size], head.meta
+            start += size
+            media = JSON if forms.popleft() is Form.V2_REST and "json" not in meta else BINARY
+            outputs = {"": Output(body, media)}
+            answers.append(Answer(head.started, head.ended, head.latency, outputs, None, head.fault, meta))
+        return answers
+
+    def _any(self, head: AnswerHead, data: bytes, start: int) -> tuple[Answer, int]:
         form, outputs, first = self.next_form(head), {}, start
-        for name, size in head.outputs:
+        for name, size in head.named:
             body = data[start : start + size]
             start += size
             outputs[name] = Output(body, media_of(form, head, name, body))

@@ -103,11 +103,8 @@ class Line:
         start = body + length
         if size < start + bodies:
             return start + bodies, None
-        answers = []
-        for head in parse_answers(kind, data[body:start], bodies, self._ledger.left):
-            answer, start = self._ledger.inline(head, data, start)
-            answers.append(answer)
-        return start, answers
+        heads = parse_answers(kind, data[body:start], bodies, self._ledger.left)
+        return start + bodies, self._ledger.inline(heads, data, start)
 
     def _tell(self, taker: Taker, answers: list[Answer], rest: int) -> None:
         ledger = self._ledger

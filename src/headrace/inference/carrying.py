@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 from time import monotonic
 
-from headrace.dialects.dialect import ReplicaInfo
 from headrace.domain.clock import now
 from headrace.domain.errors import HeadraceError
 from headrace.domain.question import Answer
@@ -18,7 +17,7 @@ logger = logging.getLogger(__name__)
 class Carrying:
     def __init__(self, counts: Counts, batch: Sequence[Ticket], seat: Seat) -> None:
         self._counts, self._batch = counts, batch
-        self._batches = _batches(seat.info)
+        self._batches = seat.info.batches
         self._handed = handed = monotonic()
         self._answered = 0
         self._infer = 0.0
@@ -37,20 +36,25 @@ class Carrying:
 
     def take(self, answers: Sequence[Answer]) -> None:
         """The next ones, in order."""
+        batch, place = self._batch, self._answered
         taken_ns = int(1e9 * (monotonic() - self._handed))
+        latencies = [answer.latency for answer in answers]
+        self._infer = max(self._infer, *latencies) if self._batches else self._infer + sum(latencies)
+        self._answered = place + len(answers)
+        calls = (int(not place and not batch[0].over), 0) if self._batches else (1, 1)
+        told = []
         for answer in answers:
-            place = self._answered
-            ticket = self._batch[place]
-            self._answered = place + 1
-            self._infer = max(self._infer, answer.latency) if self._batches else self._infer + answer.latency
+            ticket = batch[place]
+            place += 1
             if ticket.over:  # its caller is gone
                 continue
             ticket.over = True
-            self._counts.record(answer, taken_ns, int(not place or not self._batches))
+            told.append(answer)
             try:
                 ticket.tell(answer)
             except Exception:  # one caller's accident must not cost the others their answers
                 logger.exception("an answer of %s could not be handed on", ticket.queue.key)
+        self._counts.record_all(told, taken_ns, calls)
 
     def fail(self, error: HeadraceError) -> None:
         for ticket in self.left:
@@ -62,7 +66,3 @@ class Carrying:
         self._counts.last = now()
         self._counts.run(len(self._batch), int(1e9 * seconds), int(1e6 * self._infer))
         return seconds
-
-
-def _batches(info: ReplicaInfo) -> bool:
-    return info.batch_size > 1 or (info.tensors is not None and info.tensors.max_batch_size > 1)

@@ -7,6 +7,7 @@ program beside the model tells by the answer's meta what only it knows: `rows` (
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from headrace.domain.clock import Millis, now
@@ -141,6 +142,29 @@ class Counts:
         self.calls += calls
         self.output_ns += output
         self.input_ns += taken_ns - infer - output
+
+    def record_all(self, answers: Sequence[Answer], taken_ns: int, calls: tuple[int, int]) -> None:
+        """As `record` for each of them. `calls`: of the first one, and of each of the others."""
+        buckets, infers, latencies, plain = self.buckets, 0, 0.0, 0
+        counted, others = calls
+        for answer in answers:
+            if answer.error is not None or answer.meta:
+                self.record(answer, taken_ns, counted)
+            else:
+                latency = answer.latency
+                buckets[bisect_left(BOUNDS, latency / 1000)] += 1
+                latencies += latency
+                infer = int(latency * 1e6)
+                infers += min(taken_ns, infer)
+                plain += 1
+                self.calls += counted
+            counted = others
+        self.latency += latencies
+        self.answers += plain
+        self.rows += plain
+        self.success_ns += plain * taken_ns
+        self.infer_ns += infers
+        self.input_ns += plain * taken_ns - infers
 
     def run(self, size: int, taken_ns: int, infer_ns: int) -> None:
         """A batch of `size` questions is through."""

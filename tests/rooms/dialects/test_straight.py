@@ -91,9 +91,10 @@ class Peer:
         self._theirs.close()
 
 
-def frame(*texts: str, kind: int = ANSWERS, size: int | None = None) -> bytes:
+def frame(*texts: str, kind: int = ANSWERS, size: int | None = None, alone: bool = False) -> bytes:
+    """`alone`: the one body is told by its size alone."""
     bodies = [text.encode() for text in texts]
-    heads = [[1, 2, 0.5, None, [["", len(one)]]] for one in bodies]
+    heads = [[1, 2, 0.5, None, len(one) if alone else [["", len(one)]]] for one in bodies]
     text, data = json.dumps(heads).encode(), b"".join(bodies)
     return HEAD.pack(kind, len(text), len(data) if size is None else size) + text + data
 
@@ -140,13 +141,37 @@ async def test_a_batch_and_the_next_one_from_its_end(talk) -> None:
 
 async def test_answers_byte_by_byte(talk) -> None:
     frames, peer = talk
-    taker = Taker(frames, batches=[questions("a", "b", "c")])
+    taker = Taker(frames, batches=[questions("a", "b", "c", "d")])
     taker.ask()
-    for byte in frame("A", "B") + frame("C" * 1000):
+    for byte in frame("A", "B") + frame("C" * 1000, "", alone=True):
         peer.write(bytes([byte]))
         await asyncio.sleep(0)
 
-    assert ["A", "B", "C" * 1000] == await taker.end()
+    assert ["A", "B", "C" * 1000, ""] == await taker.end()
+
+
+async def test_an_answer_that_tells_its_size_alone_is_the_same_answer(talk) -> None:
+    frames, peer = talk
+    one, other = Taker(frames, batches=[questions("a")]), Taker(frames, batches=[questions("a")])
+    for taker, alone in ((one, False), (other, True)):
+        taker.ask()
+        await peer.asked()
+        peer.write(frame('{"a": 1}', alone=alone))
+        await taker.end()
+
+    assert one.answers == other.answers
+    assert "application/json" == other.answers[0].outputs[""].media_type
+
+
+async def test_too_large_an_answer_that_tells_its_size_alone(talk) -> None:
+    frames, peer = talk
+    taker = Taker(frames, batches=[questions("a", "b")])
+    taker.ask()
+    await peer.asked()
+    await peer.write_all(frame("A" * (OUTPUT + 1), "B", alone=True))
+
+    said, good = await taker.end()
+    assert (f"its outputs are {OUTPUT + 1} bytes together, the limit is {OUTPUT} bytes", "B") == (said, good)
 
 
 async def test_large_both_ways(talk) -> None:
@@ -173,6 +198,9 @@ async def test_large_both_ways(talk) -> None:
         HEAD.pack(ANSWERS, 100, 1 << 50),
         HEAD.pack(ANSWERS, 4, 0) + b"nope",
         HEAD.pack(ANSWERS, 40, 0) + b'[[1, 2, 0.5, null, [], "model", {}, true]]'[:40],
+        frame("A", size=0, alone=True),
+        HEAD.pack(ANSWERS, 23, 0) + b'[[1, 2, 0.5, "no!", 0]]',
+        HEAD.pack(ANSWERS, 22, 0) + b"[[1, 2, 0.5, null,-1]]",
     ],
 )
 async def test_garbage_ends_it(talk, garbage: bytes) -> None:

@@ -102,7 +102,7 @@ class Wire:
         found, start = [], 0
         for head in self.heads:
             outputs = {}
-            for name, size in head[4]:
+            for name, size in [("", head[4])] if type(head[4]) is int else head[4]:
                 outputs[name], start = self.bodies[start], start + 1
                 assert size == len(outputs[name])
             fault, meta, *_ = head[5:] if len(head) > 5 else ("model", {})

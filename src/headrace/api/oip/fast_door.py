@@ -26,6 +26,14 @@ _SAFE = [(name.encode(), value.encode()) for name, value in SAFE]
 Target = tuple[str, str | None]
 
 
+def _length(size: int) -> bytes:
+    """The last header of an answer."""
+    return b"\r\ncontent-length: %d\r\n\r\n" % size
+
+
+_LENGTHS = [_length(size) for size in range(1_024)]  # of most answers
+
+
 class Door:
     """What all connections share."""
 
@@ -70,7 +78,9 @@ class Door:
         if of is not default_headers:
             start = self.start(OK, default_headers) + b"content-type: %b\r\nx-request-id: " % JSON.encode()
             self._plain = (default_headers, start)
-        return b"%b%b\r\ncontent-length: %d\r\n\r\n%b" % (start, identifier.encode(), len(body), body)
+        size = len(body)
+        length = _LENGTHS[size] if size < len(_LENGTHS) else _length(size)
+        return b"".join((start, identifier.encode(), length, body))
 
     def wrong_host(self, host: bytes) -> Problem | None:
         try:

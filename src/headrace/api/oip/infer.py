@@ -81,6 +81,7 @@ class Infer:
     def __init__(self, permits: Permits, models: Models, ask: Ask, blobs: BodyStore, settings: OipSettings) -> None:
         self._permits, self._models = permits, models
         self._ask, self._blobs, self._settings = ask, blobs, settings
+        self._patience = settings.patience
         self._cloudevents = CloudEvents.of(settings)
         self._longer = ask.watched or self._cloudevents is not None  # no question goes the shortest way
         self._restrictions, self._seen = Restrictions(settings.restricted), Seen.of(settings)
@@ -112,14 +113,15 @@ class Infer:
         None when that takes more than a look into memory: then `reply` does it. Raises Unavailable.
         """
         permit = self._permits.known(head.caller, head.name, head.version)
-        said = body if isinstance(body, bytes) else bytes(body.view[: head.json_length])
-        if permit is None or self._longer or not has_none(said, head.json_length):
+        if permit is None or self._longer:
+            return None
+        said = body if type(body) is bytes else bytes(body.view[: head.json_length])  # type: ignore[union-attr]
+        if not has_none(said, head.json_length):
             return None
         if self.sharing is not None and REGION in said:
             return None
-        question = Question({"": body}, Form.V2_REST, meta={**head.meta, "id": identifier})
-        patience = self._settings.patience
-        return self._ask.put(permit.version.key, question, patience=patience, timeout=permit.run, tell=tell)
+        question = Question({"": body}, Form.V2_REST, False, {**head.meta, "id": identifier})  # noqa: FBT003 - in place: faster
+        return self._ask.put(permit.version.key, question, patience=self._patience, timeout=permit.run, tell=tell)
 
     def permitted(self, head: Head) -> bool:
         """Whether a body behind this head is worth collecting; whether it may be asked is seen when it is here."""

@@ -44,7 +44,7 @@ class Answers:
         with self._lock:
             self._heads.append(head)
             self._bodies += bodies
-            self._size += sum(map(len, bodies))
+            self._size += len(bodies[0]) if len(bodies) == 1 else sum(map(len, bodies))
             if last or self._size > FLUSH_BYTES or head[2] > SLOW:
                 self._flush()
             elif not self._watched:

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from headrace.runners.harness.files_model import as_json
 from headrace.runners.harness.model_facts import Facts
 from headrace.runners.harness.tensors import MOST_DIMENSIONS, Input, Output, Refused, Reply, Request, Spec
-from headrace.runners.harness.v2_json import JsonForm, parse
+from headrace.runners.harness.v2_json import JsonForm
+from headrace.runners.harness.v2_parse import parse
 
 V2 = "v2"  # what `model` of a request says when it came as a file of the protocol's form
 RESULTS = "results.json"

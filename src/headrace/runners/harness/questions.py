@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from headrace.runners.harness.slots import Slots
 
 GROUP_BYTES = 64 << 20  # of bodies that are read for one turn
-FILES, HTTP, REST = "files", "http", "v2-rest"  # forms of questions
+SLOT = 3  # place of that number in an entry
+FILES, HTTP, REST, GRPC = "files", "http", "v2-rest", "v2-grpc"  # forms of questions
 
 
 class Started(Protocol):
@@ -36,18 +37,15 @@ class Asked:
     __slots__ = ("explain", "form", "meta", "names", "size", "slot")
 
     def __init__(self, entry: list[Any]) -> None:
-        self.names: list[tuple[str, int]] = []
+        self.names: list[tuple[str, int]]
         self.meta: dict[str, str]
         self.size: int
-        self.slot: int | None = None
-        if type(entry[0]) is not bool:
-            self.explain = False
-            self.form, self.size, self.meta, *slot = entry
-            if slot:
-                self.slot = slot[0]
+        first = entry[0]
+        if type(first) is not bool:
+            self.explain, self.form, self.size, self.meta, self.names = False, first, entry[1], entry[2], []
+            self.slot: int | None = entry[3] if len(entry) > SLOT else None
         else:
-            self.explain, self.names = entry
-            self.form, self.meta = FILES, {}
+            self.explain, self.form, self.meta, self.names, self.slot = first, FILES, {}, entry[1], None
             self.size = sum([size for _, size in self.names])
 
 
@@ -99,8 +97,8 @@ class Clock:
 
     def stop(self, together: int) -> tuple[int, int, float]:
         """Milliseconds since 1970 twice, milliseconds for each of those that ran together."""
-        took = time.perf_counter() - self._begin
-        return int(self._wall * 1000), int((self._wall + took) * 1000), took * 1000 / together
+        took, wall = 1000 * (time.perf_counter() - self._begin), 1000 * self._wall
+        return int(wall), int(wall + took), took / together
 
 
 def turns(questions: list[Asked], at_most: int) -> Iterator[tuple[int, int]]:

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from headrace.runners.harness.arrays import DTYPES, np
 from headrace.runners.harness.jsons import loads
-from headrace.runners.harness.numbers import Numbers
-from headrace.runners.harness.tensors import DATATYPES
+from headrace.runners.harness.numbers import LARGE, Numbers
+from headrace.runners.harness.tensors import DATATYPES, Input
 from headrace.runners.harness.words import Plain, Words
 
 # whose arrays are the bytes that travel, and whose numbers can be told from all else by their types
 NUMBERS = frozenset({"UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64"})
-FLOATS, WHOLE = frozenset({float, int}), frozenset({int})
 UNDECLARED = ("", None)
+ARRAY = np.ndarray
 
 
 class Plan(NamedTuple):
@@ -31,7 +31,7 @@ class Plan(NamedTuple):
     datatype: str
     dtype: Any
     code: str
-    kinds: frozenset[type]  # of numbers in JSON
+    inputs: list[Input]  # without their data
     wanted: tuple[str, ...] | None  # outputs by name; None: all
     binary: frozenset[str]  # those of them that come as bytes, where there is a choice
 
@@ -46,14 +46,16 @@ class Quick:
 
     def of_json(self, words: Words, data: bytes) -> dict[str, Any] | None:
         """What the model is given. `data`: a flat array of JSON, without texts in it."""
-        plan = self._plan(words)
+        plan = words.plan or self._plan(words)
         if plan is None:
             return None
         try:
-            raw: Any = self._numbers.raw(data, plan.datatype, plan.elements)
+            raw: Any = self._numbers.raw(data, plan.datatype, plan.elements) if len(data) >= LARGE else None
             if raw is None:
+                if b"u" in data or b"s" in data:  # true or false: no numbers here, though Python's are
+                    return None
                 values = loads(data)
-                if len(values) != plan.elements or not plan.kinds.issuperset(map(type, values)):
+                if len(values) != plan.elements:
                     return None
                 raw = array.array(plan.code, values)
             return {plan.name: np.ndarray(plan.shape, plan.dtype, raw)}
@@ -62,7 +64,7 @@ class Quick:
 
     def of_bytes(self, words: Words, body: bytearray | memoryview, start: int) -> dict[str, Any] | None:
         """`body`: its tensor is all that lies from `start` on. A view is copied: it may only be read."""
-        plan = self._plan(words)
+        plan = words.plan or self._plan(words)
         if plan is None or len(body) - start != words.size:
             return None
         made = np.ndarray(plan.shape, plan.dtype, body, start)
@@ -70,13 +72,13 @@ class Quick:
 
     def outputs(self, plan: Plan, given: Any) -> list[Plain] | None:
         """Name, datatype and array of each, in the order of the answer."""
-        if type(given) is not dict or (plan.wanted is None and given.keys() != self._all):
+        if type(given) is not dict or (plan.wanted is None and len(given) != len(self._all)):
             return None
         found = []
-        for name in self._all if plan.wanted is None else plan.wanted:
+        for name in plan.wanted or self._all:
             value: Any = given.get(name)
             datatype, dtype = self._outputs.get(name, UNDECLARED)
-            if type(value) is not np.ndarray or value.dtype != dtype:
+            if type(value) is not ARRAY or (value.dtype is not dtype and value.dtype != dtype):
                 return None
             found.append((name, datatype, value))
         return found or None
@@ -104,7 +106,7 @@ class Quick:
             datatype=one.datatype,
             dtype=DTYPES[one.datatype],
             code=code,
-            kinds=FLOATS if code in "fd" else WHOLE,
+            inputs=first.inputs,
             wanted=None if everything else tuple([each.name for each in wanted]),
             binary=frozenset(
                 self._all if everything and first.binary else [each.name for each in wanted if each.binary]

@@ -15,7 +15,7 @@ from headrace.runners.harness.jsons import loads
 from headrace.runners.harness.merge import given_of, groups, replies, run_together
 from headrace.runners.harness.model_facts import Facts
 from headrace.runners.harness.outcomes import answered, failed
-from headrace.runners.harness.questions import FILES, REST, Asked, Bodies, Clock, Started, own, turns
+from headrace.runners.harness.questions import FILES, GRPC, REST, Asked, Bodies, Clock, Started, own, turns
 from headrace.runners.harness.quick import Quick
 from headrace.runners.harness.streaming import stream_one, the_whole
 from headrace.runners.harness.tensors import Reply, Request
@@ -35,7 +35,7 @@ class TensorDesk:
         self._model, self._facts, self._answers, self._at_most = model, facts, answers, at_most
         self.name = facts.name
         self._json, self._proto = JsonForm(facts), ProtoForm(facts)
-        self._forms: dict[str, JsonForm | ProtoForm] = {REST: self._json, "v2-grpc": self._proto}
+        self._forms: dict[str, JsonForm | ProtoForm] = {REST: self._json, GRPC: self._proto}
         self._files = FilesForm(facts, self._json)
         self._quick = Quick(facts.output_types)
         self._at_once = AT_ONCE if facts.rows > 1 else 1
@@ -71,37 +71,43 @@ class TensorDesk:
         mine = own(body) if known is None else None
         if type(body) is memoryview:
             body.release()  # whoever finds it in a traceback should not reach for what is unmapped by then
-        self.send(*(self._alone(asked, mine, clock) if known is None else self._again(asked, *known, clock)), last)
+        head, contents = self._alone(asked, mine, clock) if known is None else self._again(asked, *known, clock)
+        self._answers.add(head, contents, last)
 
     def _known(self, asked: Asked, body: Any) -> tuple[Words, dict[str, Any]] | None:
         """What the model is given of a request in words that are known. Raises nothing."""
-        meta, arrays = asked.meta, None
-        if not meta.get("id") or "headers" in meta or asked.form not in self._forms:
+        form, meta = asked.form, asked.meta
+        if "headers" in meta or not meta.get("id"):
             return None
-        if asked.form == REST and "json" not in meta:
-            parts = self._json.words.split(bytes(body))
-            words = None if parts is None else self._json.words.find(parts[0])
-            if parts is not None and words is not None:
-                arrays = self._quick.of_json(words, parts[1])
+        if form == REST and "json" not in meta:
+            known = self._json.words.known(body if type(body) is bytes else bytes(body))
+            if known is None:
+                return None
+            words, data = known
+            arrays = self._quick.of_json(words, data)
+        elif form in self._forms:
+            find = self._proto.words.find if form == GRPC else self._json.before
+            found = find(body, meta)
+            if found is None:
+                return None
+            words, start = found
+            arrays = self._quick.of_bytes(words, body, start)
         else:
-            find = self._proto.words.find if asked.form == "v2-grpc" else self._json.before
-            words, start = find(body, meta) or (None, 0)
-            if words is not None:
-                arrays = self._quick.of_bytes(words, body, start)
-        return None if arrays is None or words is None else (words, arrays)
+            return None
+        return None if arrays is None else (words, arrays)
 
     def _again(self, asked: Asked, words: Words, arrays: dict[str, Any], clock: Clock) -> Sent:
         try:
-            one_id, form = asked.meta["id"], self._forms[asked.form]
-            given = self._model.run(arrays, Told(words.plan.wanted, {}, words.first.inputs, one_id, self.name))
+            plan, one_id, form = words.plan, asked.meta["id"], self._forms[asked.form]
+            given = self._model.run(arrays, Told(plan.wanted, {}, plan.inputs, one_id, self.name))
             times = clock.stop(1)
-            outputs = self._quick.outputs(words.plan, given)
+            outputs = self._quick.outputs(plan, given)
             plain = None if outputs is None else form.plain(words, asked.meta, outputs)
             if plain is not None:
                 body, meta = plain
                 within(len(body), self._at_most)
-                return answered(times, [("", len(body))], meta), [body]
-            [reply] = replies(self._facts, [words.again(None, one_id)], given_of(given), words.plan.wanted)
+                return (*times, None, len(body)) if not meta else answered(times, [("", len(body))], meta), [body]
+            [reply] = replies(self._facts, [words.again(None, one_id)], given_of(given), plan.wanted)
             names, contents, meta = self.encode(asked, reply)
         except BaseException as failure:  # noqa: BLE001 - also SystemExit: whatever the model does costs its input only
             log(failure)

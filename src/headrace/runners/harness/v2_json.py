@@ -13,19 +13,8 @@ from headrace.runners.harness import v2_binary
 from headrace.runners.harness.jsons import ORJSON, loads
 from headrace.runners.harness.model_facts import Facts
 from headrace.runners.harness.numbers import LARGE, Numbers
-from headrace.runners.harness.tensors import (
-    DATATYPES,
-    MOST_DIMENSIONS,
-    UNSUPPORTED,
-    Input,
-    Output,
-    Refused,
-    Reply,
-    Request,
-    Wanted,
-    as_bytes,
-    once,
-)
+from headrace.runners.harness.tensors import Input, Output, Refused, Reply, Request, Wanted, as_bytes
+from headrace.runners.harness.v2_parse import parse
 from headrace.runners.harness.words import JsonWords, Plain, Words, alone, words_of
 
 LARGEST_KEPT, MOST_KEPT = 2_048, 256  # bytes of a JSON header, and how many of them are remembered
@@ -34,6 +23,8 @@ NUMBERS = frozenset({"UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "IN
 DEEP = "JSON nesting depth exceeds maximum allowed limit (100)"
 _json = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _quoted = json.encoder.encode_basestring_ascii
+_dumps: Any = None if ORJSON is None else ORJSON.dumps
+_ARRAYS: int = 0 if ORJSON is None else ORJSON.OPT_SERIALIZE_NUMPY
 
 
 class JsonForm:
@@ -45,6 +36,7 @@ class JsonForm:
         self._headers: dict[bytes, tuple[Request, list[int], Words | None]] = {}
         self._starts: dict[tuple[str, str, tuple[int, ...]], bytes] = {}
         self._names: dict[str, bytes] = {}
+        self._begins: dict[tuple[str, str, tuple[int, ...]], bytes] = {}
 
     def decode(self, body: memoryview, meta: Mapping[str, str]) -> Request:
         """Raises Refused."""
@@ -168,7 +160,13 @@ class JsonForm:
         if ORJSON is None or "bare" in meta:
             return None
         model = words.first.model or meta.get("model") or self._facts.name
-        parts = [b'{"id":', _quoted(meta["id"]).encode(), self._named(model)]
+        parts = [b'{"id":', _quoted(meta["id"]).encode()]
+        if len(outputs) == 1 and not binary:
+            [(name, datatype, array)] = outputs
+            begin = self._begins.get((model, name, array.shape)) or self._begin(model, name, datatype, array.shape)
+            parts += (begin, _dumps(array.ravel(), option=_ARRAYS), b"}]}")
+            return b"".join(parts), {}
+        parts.append(self._named(model))
         tails: list[bytes] = []
         begin = b',"outputs":['
         for name, datatype, array in outputs:
@@ -177,13 +175,22 @@ class JsonForm:
                 tails.append(array.tobytes())
                 parts.append(b',"parameters":{"binary_data_size":%d}}' % len(tails[-1]))
             else:
-                parts += (b',"data":', ORJSON.dumps(array.ravel(), option=ORJSON.OPT_SERIALIZE_NUMPY), b"}")
+                parts += (b',"data":', _dumps(array.ravel(), option=_ARRAYS), b"}")
             begin = b","
         parts.append(b"]}")
         if not any(tails):
             return b"".join(parts), {}
         head = b"".join(parts)
         return b"".join([head, *tails]), {"json": str(len(head))}
+
+    def _begin(self, model: str, name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
+        """All between the identifier and the data of the only output."""
+        begin = b'%b,"outputs":[%b,"data":' % (self._named(model), self._start((name, datatype, shape)))
+        if len(self._begins) >= MOST_KEPT:
+            self._begins.clear()
+        if len(model) <= LARGEST_KEPT:
+            self._begins[model, name, shape] = begin
+        return begin
 
     def _named(self, name: str) -> bytes:
         start = self._names.get(name)
@@ -238,7 +245,7 @@ def _data(output: Output, *, as_base64: bool, bare: bool) -> bytes:
     """`bare`: what is not finite is written as Triton does; else as null."""
     column = output.column
     if ORJSON is not None and column.datatype in NUMBERS:
-        text: bytes = ORJSON.dumps(output.part, option=ORJSON.OPT_SERIALIZE_NUMPY)  # null for what is not finite
+        text: bytes = _dumps(output.part, option=_ARRAYS)  # null for what is not finite
         return _json(output.flat).encode() if bare and b"n" in text else text
     values = output.flat
     if column.datatype == "BYTES":
@@ -251,130 +258,6 @@ def _data(output: Output, *, as_base64: bool, bare: bool) -> bytes:
     if "n" in text_of_list:
         text_of_list = str([value if math.isfinite(value) else None for value in values]).replace("None", "null")
     return text_of_list.encode()
-
-
-def parse(given: Any, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
-    """The request, and its inputs' binary sizes (-1: data in the JSON), empty when there are none."""
-    if type(given) is not dict:
-        raise Refused("Unable to parse 'inputs': the request is not a JSON object")
-    one_id = given.get("id", "")
-    if type(one_id) is not str:
-        raise Refused("Unable to parse 'id': attempt to access JSON non-string as string")
-    parameters = _parameters(given)
-    listed = given.get("inputs")
-    if type(listed) is not list:
-        raise Refused("Unable to parse 'inputs': attempt to access non-existing array 'inputs'")
-    if not listed:
-        raise Refused("Unable to parse 'inputs': the request has no inputs")
-    inputs, sizes, binary = [], [], False
-    for one in listed:
-        tensor, size = _input(one)
-        inputs.append(tensor)
-        sizes.append(size)
-        binary = binary or size >= 0
-    once("input", [one.name for one in inputs])
-    request = Request(one_id or meta.get("id", ""), inputs, _outputs(given.get("outputs")), parameters)
-    if parameters is not None:
-        _reserved(request, parameters)
-    return request, sizes if binary else []
-
-
-def _input(one: Any) -> tuple[Input, int]:
-    if type(one) is not dict:
-        raise Refused("Unable to parse 'inputs': an input is not a JSON object")
-    try:
-        name, datatype, shape = one["name"], one["datatype"], one["shape"]
-    except KeyError as error:
-        raise Refused(f"Unable to parse 'inputs': attempt to access non-existing key {error} of an input") from None
-    if type(name) is not str:
-        raise Refused("Unable to parse 'name': attempt to access JSON non-string as string")
-    if type(datatype) is not str or datatype not in DATATYPES:
-        raise Refused(f"invalid datatype for input {name}")
-    parameters, data, size = one.get("parameters"), one.get("data"), -1
-    if parameters is not None:
-        size = _size(name, _parameters(one) or {})
-    if (data is None) is (size < 0):
-        said = "But no field is set" if data is None else "But set 'data' 'binary_data_size'"
-        raise Refused(
-            "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "
-            f"'shared_memory_region' in 'parameters'. {said}"
-        )
-    if data is not None and type(data) is not list:
-        raise Refused(f"Unable to parse 'data': attempt to access JSON non-array as array for input '{name}'")
-    return Input(name, datatype, _shape(name, shape), data, parameters), size
-
-
-def _shape(name: str, given: Any) -> tuple[int, ...]:
-    if type(given) is not list or len(given) > MOST_DIMENSIONS:
-        raise Refused(f"Unable to parse 'shape' of input '{name}': it should be a list of at most {MOST_DIMENSIONS}")
-    shape = tuple(given)
-    for dimension in shape:
-        if type(dimension) is not int or dimension < 0:
-            raise Refused(f"Unable to parse 'shape' of input '{name}': attempt to access JSON non-unsigned-integer")
-    return shape
-
-
-def _size(name: str, parameters: dict[str, Any]) -> int:
-    if "shared_memory_region" in parameters:
-        raise Refused("Client shared memory is disabled.", UNSUPPORTED)
-    size = parameters.get("binary_data_size")
-    if size is None:
-        return -1
-    if type(size) is not int or size < 0:
-        raise Refused(f"Unable to parse 'binary_data_size' of input '{name}': it should be a whole number from 0")
-    return size
-
-
-def _parameters(holder: dict[str, Any]) -> dict[str, Any] | None:
-    parameters = holder.get("parameters")
-    if parameters is not None and type(parameters) is not dict:
-        raise Refused("Unable to parse 'parameters': attempt to access JSON non-object as object")
-    return parameters or None
-
-
-def _reserved(request: Request, parameters: dict[str, Any]) -> None:
-    for key in parameters:
-        if key.startswith("triton_"):
-            raise Refused(
-                "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified."
-            )
-    if "binary_data_output" in parameters:
-        binary = parameters["binary_data_output"]
-        if type(binary) is not bool:
-            raise Refused("Unable to parse 'binary_data_output': attempt to access JSON non-boolean as boolean")
-        request.binary = binary
-        request.parameters = {key: value for key, value in parameters.items() if key != "binary_data_output"} or None
-
-
-def _outputs(given: Any) -> tuple[Wanted, ...] | None:
-    """None for all of them."""
-    if given is None:
-        return None
-    if type(given) is not list:
-        raise Refused("Unable to parse 'outputs': attempt to access JSON non-array as array")
-    wanted: dict[str, Wanted] = {}
-    for one in given:
-        if type(one) is not dict or type(one.get("name")) is not str:
-            raise Refused("Unable to parse 'outputs': an output is not a JSON object with a 'name'")
-        if one["name"] in wanted:
-            raise Refused(f"output '{one['name']}' already exists in request")
-        wanted[one["name"]] = _wanted(one["name"], _parameters(one))
-    return tuple(wanted.values()) or None
-
-
-def _wanted(name: str, parameters: dict[str, Any] | None) -> Wanted:
-    if parameters is None:
-        return Wanted(name)
-    if "shared_memory_region" in parameters:
-        raise Refused("Client shared memory is disabled.", UNSUPPORTED)
-    binary, classes = parameters.get("binary_data", False), parameters.get("classification", 0)
-    if type(binary) is not bool:
-        raise Refused(
-            f"Unable to parse 'binary_data' of output '{name}': attempt to access JSON non-boolean as boolean"
-        )
-    if type(classes) is not int or classes < 0:
-        raise Refused(f"Unable to parse 'classification' of output '{name}': it should be a whole number from 1")
-    return Wanted(name, binary, classes, parameters)
 
 
 def _strings(name: str, values: list[Any], *, as_base64: bool) -> str:

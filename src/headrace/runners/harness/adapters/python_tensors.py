@@ -36,7 +36,8 @@ class PythonTensors(Adapter):
     def run(self, arrays: dict[str, Any], asked: Asked) -> dict[str, Any] | Given:
         if self._predict is None:
             return only_one(self, arrays, asked)
-        return self._named(_call(self._predict, arrays, asked))
+        given = _call(self._predict, arrays, asked)
+        return given if type(given) is dict else self._named(given)
 
     def stream(self, arrays: dict[str, Any], asked: Asked, taker: Taker) -> None:
         hand_over(_call(self._stream, arrays, asked), lambda given: taker.give(self._named(given)))
