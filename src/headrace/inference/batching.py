@@ -71,7 +71,10 @@ class Batching:
             queue.counts.turned_away += 1
             raise queue.full(self._routing.seats(key))
         if not queue.roused:
-            self._rouse(queue, ticket.arrived)
+            if queue.alone and self._group is not None and (seat := self._routing.free_seat(key)) is not None:
+                self._send_with(queue, seat, ticket.arrived)  # most likely nobody else comes in this turn
+            else:
+                self._rouse(queue, ticket.arrived)
         return ticket
 
     def withdraw(self, ticket: Ticket) -> None:

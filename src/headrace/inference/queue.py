@@ -42,9 +42,8 @@ class Ticket:
         self.tries = 0  # replicas that were lost around it
         self.alone = False  # it may have been the cause: asked once more, by itself
         self.over = False  # it was told how it ended, or its caller is gone
-        self.size = 0
-        for body in question.inputs.values():
-            self.size += len(body) if type(body) is bytes else size_of(body)
+        body = question.inputs.get("")
+        self.size = len(body) if type(body) is bytes else sum(map(size_of, question.inputs.values()))
 
     def fail(self, error: HeadraceError) -> bool:
         """False when it has its answer already, or its caller is gone."""
@@ -65,7 +64,8 @@ class Queue:
         self._settings, self._late = settings, late
         self._tickets: deque[Ticket] = deque()
         self.live = self.size = 0
-        self._usual = 1  # questions of the last batch
+        self._usual = self._before = 1  # questions of the last batch, and of the one before
+        self._together = True  # the model runs questions together, as far as is known
         self._seen = self._turns = 0  # how many waited one turn of the loop ago, and for how many turns they gather
         self.roused = 0.0  # since when it waits to be looked after, at the end of this turn of the loop
         self.nudged = False  # it is looked at again in a moment
@@ -118,6 +118,14 @@ class Queue:
         self._seen = self._turns = 0
         return False
 
+    @property
+    def alone(self) -> bool:
+        """Whether what waits is one question that needs no company: others came one by one before it.
+
+        Where the model runs questions together each of them may be worth the wait.
+        """
+        return self.live == self._usual == self._before == 1 and not self._together
+
     def age(self, at: float) -> float:
         """Seconds that the first one has waited; 0 when nobody waits."""
         return at - self._tickets[0].arrived if self._tickets else 0.0
@@ -132,7 +140,7 @@ class Queue:
 
     def take(self, info: ReplicaInfo, helpers: int, at: float) -> list[Ticket]:
         """The next batch for a replica, when `helpers` others are free. `at`: whose patience ended before is late."""
-        self.most = self._most(info)
+        self.most, self._together = self._most(info), info.batches
         most = min(self.most, math.ceil(self.live / (1 + helpers)))
         tickets, largest = self._tickets, self._settings.batch_bytes
         batch: list[Ticket] = []
@@ -156,7 +164,7 @@ class Queue:
         if not self.live:
             self._empty()
         if batch:
-            self._usual = len(batch)
+            self._before, self._usual = self._usual, len(batch)
         return batch
 
     def clear(self, error: HeadraceError) -> None:

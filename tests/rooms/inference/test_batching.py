@@ -176,6 +176,24 @@ async def test_a_model_without_batches_gets_what_takes_a_moment(routing: Routing
     assert all(size <= 4 * before for before, size in zip(longest, sizes[1:], strict=False))
 
 
+@pytest.mark.parametrize(("info", "at_once"), [(None, True), (batching(8), False)])
+async def test_questions_that_come_one_by_one_leave_at_once(
+    routing: Routing, hall: Ask, info: ReplicaInfo | None, at_once: bool
+) -> None:
+    """But where a model runs questions together, each waits for others until the end of the turn."""
+    only = mill(routing, info=info)
+    for text in "abc":
+        assert text.upper() == await one(hall, text)
+    told: list[Answer | HeadraceError] = []
+    hall.put(KEY, Question({"": b"d"}), patience=60, timeout=5, tell=told.append)
+    assert (0 if at_once else 1) == hall.waiting()[KEY]
+    hall.put(KEY, Question({"": b"e"}), patience=60, timeout=5, tell=told.append)
+    await turns(20)
+
+    assert ([["d"], ["e"]] if at_once else [["d", "e"]]) == only.runs[3:]
+    assert [b"D", b"E"] == [said.outputs[""].body for said in told if isinstance(said, Answer)]
+
+
 async def test_two_free_replicas_share(routing: Routing, hall: Ask) -> None:
     mills = [mill(routing, name, info=batching(64)) for name in ("one", "two")]
     await ask_all(hall, [str(number) for number in range(10)])
