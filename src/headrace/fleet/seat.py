@@ -12,7 +12,7 @@ from headrace.domain.clock import now
 from headrace.domain.errors import LimitReached, ReplicaLost
 from headrace.domain.question import Answer, Question
 
-FATE = 1.0  # seconds until the runner says why a replica is gone; until then its caller does not know the reason
+FATE = 3.0  # seconds until the runner says why a replica is gone: a moment, but for a machine that stands still
 
 
 class Replica:
