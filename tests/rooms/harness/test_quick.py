@@ -134,6 +134,31 @@ def test_the_shortest_way_is_taken() -> None:
     assert [("y", "FP32", x)] == quick.outputs(kept.plan, {"y": x})
 
 
+class Counting(TensorDesk):
+    """Counts the requests that take the longer way."""
+
+    longer = 0
+
+    def decode(self, asked, given):
+        self.longer += 1
+        return super().decode(asked, given)
+
+
+@pytest.mark.parametrize("place", [0, 11, -1], ids=["json", "grpc", "binary"])
+def test_a_request_in_known_words_takes_it(place: int) -> None:
+    """By gRPC also without an identifier, as most clients ask there: then it gets one of ours."""
+    wire, model = Wire(), Model("FP32", "as declared")
+    one = Counting(model, Facts("simple", "1", Said(model.inputs, model.outputs)), wire, 10_000)
+    form, data, meta = bodies("FP32")[place]
+    asked = {name: value for name, value in meta.items() if name != "id" or form != "v2-grpc"}
+    for _ in range(3):
+        wire.ask(one, (form, data, asked))
+
+    assert 1 == one.longer
+    assert (1 if "id" in asked else 3) == len({seen[-2] for seen in model.seen})
+    assert "" not in {seen[-2] for seen in model.seen}
+
+
 def test_a_form_that_is_not_known_costs_its_question_only() -> None:
     one, wire, _ = desk("FP32", "as declared")
 

@@ -18,7 +18,7 @@ from headrace.runners.harness.outcomes import answered, failed
 from headrace.runners.harness.questions import FILES, GRPC, REST, Asked, Bodies, Clock, Started, own, turns
 from headrace.runners.harness.quick import Quick
 from headrace.runners.harness.streaming import stream_one, the_whole
-from headrace.runners.harness.tensors import Reply, Request
+from headrace.runners.harness.tensors import Reply, Request, new_id
 from headrace.runners.harness.v2_json import JsonForm
 from headrace.runners.harness.v2_proto import ProtoForm
 from headrace.runners.harness.words import Words
@@ -77,7 +77,7 @@ class TensorDesk:
     def _known(self, asked: Asked, body: Any) -> tuple[Words, dict[str, Any]] | None:
         """What the model is given of a request in words that are known. Raises nothing."""
         form, meta = asked.form, asked.meta
-        if "headers" in meta or not meta.get("id"):
+        if "headers" in meta or (form != GRPC and not meta.get("id")):
             return None
         if form == REST and "json" not in meta:
             known = self._json.words.known(body if type(body) is bytes else bytes(body))
@@ -94,7 +94,11 @@ class TensorDesk:
             arrays = self._quick.of_bytes(words, body, start)
         else:
             return None
-        return None if arrays is None else (words, arrays)
+        if arrays is None:
+            return None
+        if not meta.get("id"):
+            meta["id"] = new_id()
+        return words, arrays
 
     def _again(self, asked: Asked, words: Words, arrays: dict[str, Any], clock: Clock) -> Sent:
         try:
