@@ -1,10 +1,12 @@
 """The frame protocol with a real model at the other end: bodies of every size, media types, explanations."""
 
 import os
+import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
-from engines.keeper import SETTINGS, Keeper, answers
+from engines.keeper import SETTINGS, ZOO, Keeper, answers
 
 from headrace.dialects.frames import Frames
 from headrace.domain.body import INLINE, BlobRef, Body, whole
@@ -64,6 +66,23 @@ async def test_much_in_and_much_out_at_once(plain, frames) -> None:
     given = await answers(frames, [Question({"input": body})] * 8, timeout=20)
 
     assert [body] * 8 == [answer.outputs["input.bin"].body for answer in given]
+
+
+async def test_a_replica_leaves_nothing_in_the_folder_of_its_model(plain, tmp_path) -> None:
+    """No compiled files either: nobody fsyncs them, and after a power cut the next replica would read half of one."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    shutil.copyfile(ZOO / "carries.py", folder / "beside.py")
+    (folder / "carries.py").write_text("import beside\n" + (ZOO / "carries.py").read_text())
+    running = await plain.runner.start(replace(plain.launch("carries", ROOMY), folder=str(folder)))
+    frames = Frames(running.connection, plain.store, SETTINGS.output)
+    try:
+        await frames.ready(10)
+    finally:
+        frames.close()
+        await running.stop(0.2)
+
+    assert ["beside.py", "carries.py"] == sorted(path.name for path in folder.iterdir())
 
 
 async def test_a_thousand_small_questions(frames) -> None:

@@ -95,9 +95,10 @@ class ProcessRunner:
             "server": os.getpid(),
             "connection": connection,
         }
+        # -B: compiled files that nobody fsyncs would lie in the model's folder, and after a power cut be read half
         command = [
-            *(launch.python, "-I", "-S", str(harness / "launcher.py"), json.dumps(told)),
-            *(launch.python, "-I", "-u", str(harness / "harness.py"), str(connection), model, launch.entry),
+            *(launch.python, "-I", "-S", "-B", str(harness / "launcher.py"), json.dumps(told)),
+            *(launch.python, "-I", "-B", "-u", str(harness / "harness.py"), str(connection), model, launch.entry),
         ]
         variables = _environment(launch, limits, folder / "writable", plain=plain)
         if self._bubblewrap is not None:
