@@ -49,7 +49,8 @@ def _v2() -> dict[str, Target]:
     """The program beside the model: requests in their three forms."""
 
     class Said:
-        platform, strict, rows, max_batch_size, streams, sequences = "test", True, 0, 4, "", 0
+        platform, strict, rows, max_batch_size = "test", True, 0, 4
+        streams, sequences, cached = "", 0, False
         outputs: tuple[Spec, ...] = ()
         inputs: tuple[Spec, ...] = (Spec("a", "FP32", (-1, 2)), Spec("b", "BYTES", (-1, 1)))
 

@@ -94,6 +94,7 @@ class InferenceSettings:
     slots: int = 256 << 20  # bytes of memory in which large ones lie for replicas to read there; 0: none
     sequences: int = 10_000  # the most that are remembered at once, all versions together
     sequence_idle: float = 600.0  # seconds without a request after which a sequence is forgotten
+    cache: int = 64 << 20  # bytes of answers that are kept of models that allow it; 0: none
     calls: bool = True  # models may ask other models that their owner sees (BLS of Triton's Python backend)
 
 

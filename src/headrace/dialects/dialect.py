@@ -34,6 +34,11 @@ class ReplicaInfo:
     port: int = 0
 
     @property
+    def cached(self) -> bool:
+        """Whether its answers may be given again."""
+        return self.tensors is not None and self.tensors.cached
+
+    @property
     def batches(self) -> bool:
         """Whether it runs questions together."""
         return self.batch_size > 1 or (self.tensors is not None and self.tensors.max_batch_size > 1)

@@ -33,4 +33,5 @@ class TensorModel:
     parameters: tuple[tuple[str, str], ...] = ()
     streams: str = ""  # "": one answer to a request; "also": any number to those who ask for that; "only": to everybody
     sequences: int = 0  # microseconds after which an idle sequence ends, for models that declare sequences
+    cached: bool = False  # it always answers the same to the same: answers may be kept
     routes: tuple[tuple[str, str], ...] = ()  # methods and paths of HTTP that the model answers by itself: route.py

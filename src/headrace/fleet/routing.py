@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from headrace.dialects.dialect import ReplicaInfo
 from headrace.domain.clock import Millis, now
 from headrace.domain.errors import HeadraceError, ModelFailed, ReplicaLost, Unavailable
 from headrace.domain.ids import VersionKey
@@ -43,6 +44,8 @@ class _Line:
     callers: "OrderedDict[_Turn, bool]" = field(default_factory=OrderedDict)  # whether what it wants is brief
     trouble: Trouble | None = None
     last_work: Millis = 0
+    info: ReplicaInfo | None = None  # what its newest replica said of itself
+    turn: int = 0  # replicas so far
     pinned: Pinned = field(default_factory=Pinned)  # callers who want one replica and no other
 
     @property
@@ -59,7 +62,7 @@ class Routing:
         """A replica is ready: it takes questions from now on."""
         line = self._line(key)
         line.replicas[replica.name] = replica
-        line.trouble = None
+        line.info, line.turn, line.trouble = replica.info, line.turn + 1, None
         for _ in range(seats):
             self._offer(line, replica)
 
@@ -133,6 +136,16 @@ class Routing:
         """Seats that can be had at once."""
         line = self._lines.get(key)
         return 0 if line is None else len(line.free)
+
+    def cached(self, key: VersionKey) -> bool:
+        """Whether answers of this version may be given again, as far as is known."""
+        line = self._lines.get(key)
+        return line is not None and line.info is not None and line.info.cached
+
+    def turn(self, key: VersionKey) -> int:
+        """How many replicas it has had: with each of them it may have become another program."""
+        line = self._lines.get(key)
+        return 0 if line is None else line.turn
 
     def seats(self, key: VersionKey) -> int:
         line = self._lines.get(key)

@@ -20,6 +20,7 @@ from headrace.domain.errors import HeadraceError, LimitReached, ModelFailed, Rep
 from headrace.domain.ids import VersionKey
 from headrace.domain.question import Answer, Question
 from headrace.fleet.routing import Routing, Seat
+from headrace.inference.cache import Cache
 from headrace.inference.counts import Counts
 from headrace.inference.courier import Courier
 from headrace.inference.queue import HANDED, Queue, Tell, Ticket
@@ -35,6 +36,7 @@ class Batching:
     def __init__(self, routing: Routing, settings: InferenceSettings, counts: defaultdict[VersionKey, Counts]) -> None:
         self._routing, self._settings, self._counts = routing, settings, counts
         self._queues: dict[VersionKey, Queue] = {}
+        self._cache = Cache(settings.cache)
         self._couriers: set[Courier] = set()
         self._resting: defaultdict[Queue, list[Courier]] = defaultdict(list)  # until the end of this turn
         self._last: tuple[VersionKey | None, Queue | None] = (None, None)  # what was asked last
@@ -67,6 +69,9 @@ class Batching:
             queue = self._queues.get(key) or self._open(key)
             self._last = (key, queue)
         ticket = Ticket(queue, question, tell, patience, timeout)
+        if queue.cached and (kept := self._cache.answer(ticket, self._routing.turn(key))) is not None:
+            asyncio.get_running_loop().call_soon(ticket.end, kept)
+            return ticket
         if not queue.add(ticket):
             queue.counts.turned_away += 1
             raise queue.full(self._routing.seats(key))
@@ -106,6 +111,7 @@ class Batching:
 
     def _open(self, key: VersionKey) -> Queue:
         queue = self._queues[key] = Queue(key, self._counts[key], self._settings, self._late)
+        queue.cached = self._routing.cached(key)
         return queue
 
     def _late(self, queue: Queue, ticket: Ticket) -> None:

@@ -56,6 +56,10 @@ class Counts:
     broken: int = 0  # replicas that had to be ended: too slow, lost, or left by their caller
     turned_away: int = 0  # callers who got no replica in time, or no place in the queue
     canceled: int = 0  # callers who left before they had their answer
+    hits: int = 0  # answers that were kept from before
+    hit_ns: int = 0  # until they were found
+    missed: int = 0  # questions whose answer might have been kept, and was not
+    miss_ns: int = 0
     latency: float = 0.0  # milliseconds inside the model, sum
     rows: int = 0  # Triton's inference_count
     calls: int = 0  # Triton's execution_count
@@ -73,7 +77,15 @@ class Counts:
 
     @property
     def success(self) -> Span:
-        return Span(self.answers, self.success_ns)
+        return Span(self.answers + self.hits, self.success_ns + self.hit_ns)
+
+    @property
+    def cache_hit(self) -> Span:
+        return Span(self.hits, self.hit_ns)
+
+    @property
+    def cache_miss(self) -> Span:
+        return Span(self.missed, self.miss_ns)
 
     @property
     def fail(self) -> Span:

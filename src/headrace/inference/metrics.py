@@ -19,13 +19,13 @@ T = TypeVar("T")
 Read = Callable[[Counts], int]
 
 _TRITON: tuple[tuple[str, str, Read], ...] = (
-    ("nv_inference_request_success", "Requests that were answered", lambda counts: counts.answers),
+    ("nv_inference_request_success", "Requests that were answered", lambda counts: counts.answers + counts.hits),
     ("nv_inference_count", "Elements of batches", lambda counts: counts.rows),
     ("nv_inference_exec_count", "Calls of the model", lambda counts: counts.calls),
     (
         "nv_inference_request_duration_us",
         "Microseconds from request to answer",
-        lambda counts: (counts.queue_ns + counts.success_ns) // MICRO,
+        lambda counts: (counts.queue_ns + counts.success_ns + counts.hit_ns) // MICRO,
     ),
     ("nv_inference_queue_duration_us", "Microseconds in the queue", lambda counts: counts.queue_ns // MICRO),
     (
@@ -43,6 +43,10 @@ _TRITON: tuple[tuple[str, str, Read], ...] = (
         "Microseconds for outputs: encoded and carried",
         lambda counts: counts.output_ns // MICRO,
     ),
+    ("nv_cache_num_hits_per_model", "Answers that were kept from before", lambda counts: counts.hits),
+    ("nv_cache_num_misses_per_model", "Questions whose answer was not kept", lambda counts: counts.missed),
+    ("nv_cache_hit_duration_per_model", "Microseconds to find kept answers", lambda counts: counts.hit_ns // MICRO),
+    ("nv_cache_miss_duration_per_model", "Microseconds to find none", lambda counts: counts.miss_ns // MICRO),
 )
 _FAILURES: tuple[tuple[str, Read], ...] = (
     ("REJECTED", lambda counts: counts.turned_away),

@@ -45,13 +45,17 @@ class Ticket:
         body = question.inputs.get("")
         self.size = len(body) if type(body) is bytes else sum(map(size_of, question.inputs.values()))
 
-    def fail(self, error: HeadraceError) -> bool:
+    def end(self, said: Answer | HeadraceError) -> bool:
         """False when it has its answer already, or its caller is gone."""
         if self.over:
             return False
         self.over = True
-        self.tell(error)
+        self.tell(said)
         return True
+
+    def fail(self, error: HeadraceError) -> bool:
+        """The same with the reason why there is none."""
+        return self.end(error)
 
 
 class Queue:
@@ -65,6 +69,7 @@ class Queue:
         self._tickets: deque[Ticket] = deque()
         self.live = self.size = 0
         self._usual = self._before = 1  # questions of the last batch, and of the one before
+        self.cached = False  # the model allows that its answers are given again
         self._together = True  # the model runs questions together, as far as is known
         self._seen = self._turns = 0  # how many waited one turn of the loop ago, and for how many turns they gather
         self.roused = 0.0  # since when it waits to be looked after, at the end of this turn of the loop
@@ -140,7 +145,7 @@ class Queue:
 
     def take(self, info: ReplicaInfo, helpers: int, at: float) -> list[Ticket]:
         """The next batch for a replica, when `helpers` others are free. `at`: whose patience ended before is late."""
-        self.most, self._together = self._most(info), info.batches
+        self.most, self._together, self.cached = self._most(info), info.batches, info.cached
         most = min(self.most, math.ceil(self.live / (1 + helpers)))
         tickets, largest = self._tickets, self._settings.batch_bytes
         batch: list[Ticket] = []

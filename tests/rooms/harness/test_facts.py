@@ -86,4 +86,5 @@ def test_what_the_server_is_told() -> None:
         "max_batch_size": 8,
         "streams": "",
         "sequences": 0,
+        "cached": False,
     } == TWO.told()

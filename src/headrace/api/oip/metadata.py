@@ -86,6 +86,7 @@ def config(name: str, version: Version) -> dict[str, Any]:
         "metric_tags": {},
         "parameters": {key: {"string_value": value} for key, value in tensors.parameters},
         "model_warmup": [],
+        **({"response_cache": {"enable": True}} if tensors.cached else {}),
         "model_transaction_policy": {"decoupled": tensors.streams == "only"},
     }
 

@@ -28,6 +28,7 @@ class Declared(Protocol):
     rows: int
     streams: str
     sequences: int
+    cached: bool
 
 
 class Facts:
@@ -35,6 +36,7 @@ class Facts:
         self.name, self.version, self.platform = name or "model", version, said.platform
         self.inputs, self.outputs, self.max_batch_size = said.inputs, said.outputs, said.max_batch_size
         self.streams, self.sequences = said.streams, said.sequences
+        self.cached = said.cached and said.streams != "only" and not said.sequences
         self.strict, self.rows = said.strict, 0 if said.sequences else said.max_batch_size or said.rows
         self._specs = {spec.name: spec for spec in said.inputs} if said.strict else {}
         self._required = sum(not spec.optional for spec in said.inputs)
@@ -49,6 +51,7 @@ class Facts:
             "max_batch_size": self.max_batch_size,
             "streams": self.streams,
             "sequences": self.sequences,
+            "cached": self.cached,
         }
 
     def check(self, request: Request, meta: Mapping[str, str] = NOTHING) -> None:

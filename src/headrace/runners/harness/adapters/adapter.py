@@ -66,6 +66,7 @@ class Adapter:
     `strict` False: names, datatypes and shapes of inputs are shown to those who ask, and not demanded.
     `rows`: requests are put together up to so many rows although no batch size is demanded of them.
     `streams`: "" gives one answer to a request, "only" any number of them, "also" one or any number, as it is asked.
+    `cached`: it always answers the same to the same, so its answers may be given again without asking it.
     `sequences`: microseconds after which an idle sequence of requests ends; 0: it knows of no sequences.
     `routes`: methods and paths of HTTP that it answers by itself.
     `calls_by`: is told how other models are asked (calls.py), once it is loaded.
@@ -78,6 +79,7 @@ class Adapter:
     outputs: tuple[Spec, ...] = ()
     max_batch_size = 0
     streams = ""
+    cached = False
     sequences = 0
     routes: tuple[tuple[str, str], ...] = ()
     calls_by: Callable[[Calls], None] | None = None

@@ -39,6 +39,7 @@ class MlServer(Adapter):
         self.streams = _streams(type(model), base)
         self.platform = self._settings.platform or "mlserver"
         self.inputs, self.outputs = _specs(model.inputs), _specs(model.outputs)
+        self.cached = getattr(self._settings, "cache_enabled", False) is True
         self.rows = self._settings.max_batch_size if self._settings.max_batch_size > 1 else 0
         self._handlers = Handlers(model)
         self.routes = self._handlers.routes

@@ -5,6 +5,7 @@ class Model:
     outputs = {"y": ("FP32", [-1, 4])}
     max_batch_size = 64                    # > 0: every first dimension is the batch, and requests run together
     labels = {"y": ["cat", "dog", …]}      # for the classification extension
+    response_cache = True                  # it always answers the same: answers may be given again without asking it
 
     def predict(self, inputs):             # {"x": array}; may take `parameters` too
         return {"y": inputs["x"] * 2}
@@ -31,6 +32,7 @@ class PythonTensors(Adapter):
         self.outputs = specs("outputs", _said(model, declared, "outputs"))
         self.max_batch_size = _batch(_said(model, declared, "max_batch_size") or 0)
         self.labels = getattr(model, "labels", None)
+        self.cached = _said(model, declared, "response_cache") is True
         check_batch(self)
 
     def run(self, arrays: dict[str, Any], asked: Asked) -> dict[str, Any] | Given:

@@ -32,7 +32,7 @@ class Configured(Adapter):
         self.platform = config.platform
         self.max_batch_size = config.max_batch_size
         self.inputs, self.outputs = config.specs("input"), config.specs("output")
-        self.labels = config.labels()
+        self.labels, self.cached = config.labels(), config.cached
 
 
 class PythonBackend(Configured):

@@ -17,6 +17,7 @@ class Config:
         self.platform: str = said.get("platform") or said.get("backend") or ""
         self.max_batch_size: int = said.get("max_batch_size") or 0
         self.decoupled = bool((said.get("model_transaction_policy") or {}).get("decoupled"))
+        self.cached = (said.get("response_cache") or {}).get("enable") is True
         self.warmup = said.get("model_warmup")
         self.sequence_batching: dict[str, Any] | None = said.get("sequence_batching")
         self.tensors = {key: [dict(one) for one in as_list(said.get(key))] for key in ("input", "output")}
