@@ -13,10 +13,10 @@ from headrace.api.oip.grpc import http2
 from headrace.api.oip.grpc.headers import Blocks, Malformed, block
 from headrace.api.oip.grpc.http2 import ConnectionFault
 from headrace.api.oip.grpc.inbox import Inbox
-from headrace.api.oip.grpc.proto.inference_pb2 import ModelInferRequest
 from headrace.api.oip.grpc.reader import Reader
 from headrace.api.oip.grpc.scan import scan
 from headrace.api.oip.grpc.status import Status
+from headrace.api.oip.proto.inference_pb2 import ModelInferRequest
 from headrace.api.oip.shared_tensors import Sharing
 from headrace.api.regions import Regions
 from headrace.dialects.framing import ANSWERS, FAILED, READY, Garbage, parse_answers, parse_loaded

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PACKAGES = ("headrace.api.oip.grpc", "headrace.dialects")
+PACKAGES = ("headrace.api.oip", "headrace.dialects")
 SOURCE = Path(__file__).parent.parent / "src"
 
 FOR_MYPY = {

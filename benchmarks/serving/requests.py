@@ -4,7 +4,7 @@ import array
 import json
 from dataclasses import dataclass
 
-from headrace.api.oip.grpc.proto.inference_pb2 import ModelInferRequest
+from headrace.api.oip.proto.inference_pb2 import ModelInferRequest
 
 PICTURE = [1, 3, 224, 224]
 

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from live import Server, free_port, wait_for
 
-from headrace.api.oip.grpc.proto.inference_pb2 import ModelInferRequest, ModelInferResponse
+from headrace.api.oip.proto.inference_pb2 import ModelInferRequest, ModelInferResponse
 
 ECHO = Path(__file__).parent.parent / "contracts" / "models" / "echo"
 REFUSED = ("Connection refused", "failed to connect")

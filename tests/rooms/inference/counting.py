@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from headrace.api.oip.grpc.proto.inference_pb2 import ModelInferRequest, ModelInferResponse
+from headrace.api.oip.proto.inference_pb2 import ModelInferRequest, ModelInferResponse
 from headrace.dialects.dialect import ReplicaInfo
 from headrace.domain.clock import now
 from headrace.domain.errors import ReplicaLost

@@ -6,8 +6,8 @@ from rooms.api.grpc.test_services import Stub, failure, opened, request
 from rooms.api.house import house
 
 from headrace.api.oip.grpc import services
-from headrace.api.oip.grpc.proto import inference_pb2 as pb
 from headrace.api.oip.grpc.restricted import group_of
+from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.api.oip.restricted import GROUPS
 from headrace.settings import OipSettings
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.api.oip.grpc.proto.inference_pb2 import ModelInferRequest
 from headrace.api.oip.grpc.scan import MOST_FIELDS, Scanner, scan
+from headrace.api.oip.proto.inference_pb2 import ModelInferRequest
 from headrace.domain.errors import Invalid
 
 TEXT = st.text(max_size=200)

@@ -8,8 +8,8 @@ import pytest
 from rooms.api.grpc.test_services import asks, channel, model, opened, request  # noqa: F401 - fixtures
 
 from headrace.api.oip.grpc import services
-from headrace.api.oip.grpc.proto import inference_pb2 as pb
 from headrace.api.oip.grpc.stream_infer import StreamInfer
+from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.domain.errors import Invalid
 from headrace.settings import OipSettings
 

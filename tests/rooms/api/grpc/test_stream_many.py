@@ -11,7 +11,7 @@ from rooms.api.grpc.test_services import channel  # noqa: F401 - a fixture
 from rooms.inference.counting import COUNTS, Counter, until
 
 from headrace.api.oip.grpc import services
-from headrace.api.oip.grpc.proto import inference_pb2 as pb
+from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.domain.clock import now
 from headrace.domain.ids import VersionKey
 from headrace.fleet.seat import Replica

@@ -2,8 +2,8 @@
 
 from headrace.api.oip import metadata, statistics
 from headrace.api.oip.grpc.calls import Call
-from headrace.api.oip.grpc.proto import inference_pb2 as pb
 from headrace.api.oip.grpc.typed import written
+from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.api.oip.readiness import Readiness
 from headrace.api.oip.shapes import ModelStatistics, Statistics
 from headrace.api.rooms import Rooms

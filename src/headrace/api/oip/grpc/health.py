@@ -3,9 +3,9 @@
 import asyncio
 
 from headrace.api.oip.grpc.calls import Call, Exchange
-from headrace.api.oip.grpc.proto import health_pb2 as pb
 from headrace.api.oip.grpc.status import Code, Status
 from headrace.api.oip.grpc.typed import parsed
+from headrace.api.oip.proto import health_pb2 as pb
 from headrace.api.oip.readiness import Readiness
 
 LOOK = 1.0  # seconds between two looks of a watcher

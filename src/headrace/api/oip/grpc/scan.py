@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from google.protobuf.message import DecodeError
 
 from headrace.api.oip.grpc import varint
-from headrace.api.oip.grpc.proto.inference_pb2 import InferParameter, ModelInferRequest
 from headrace.api.oip.grpc.varint import Broken
+from headrace.api.oip.proto.inference_pb2 import InferParameter, ModelInferRequest
 from headrace.domain.errors import Invalid
 
 MOST_FIELDS = 10_000  # top-level ones: names, parameters, and two for each tensor

@@ -10,15 +10,6 @@ from headrace.api.oip.grpc.door import Door
 from headrace.api.oip.grpc.headers import Head
 from headrace.api.oip.grpc.health import Health
 from headrace.api.oip.grpc.infer import Infer
-from headrace.api.oip.grpc.proto import (
-    health_pb2,
-    model_repository_pb2,
-    reflection_v1_pb2,
-    reflection_v1alpha_pb2,
-)
-from headrace.api.oip.grpc.proto import (
-    inference_pb2 as pb,
-)
 from headrace.api.oip.grpc.reflection import Reflection
 from headrace.api.oip.grpc.repository import RepositoryCalls
 from headrace.api.oip.grpc.restricted import guarded
@@ -27,6 +18,15 @@ from headrace.api.oip.grpc.stream_infer import StreamInfer
 from headrace.api.oip.grpc.tuning import TuningCalls
 from headrace.api.oip.grpc.typed import typed
 from headrace.api.oip.permits import Permits
+from headrace.api.oip.proto import (
+    health_pb2,
+    model_repository_pb2,
+    reflection_v1_pb2,
+    reflection_v1alpha_pb2,
+)
+from headrace.api.oip.proto import (
+    inference_pb2 as pb,
+)
 from headrace.api.oip.readiness import Readiness
 from headrace.api.oip.repository import EDIT, Repository
 from headrace.api.oip.restricted import Restrictions
