@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import json
 import sys
 from inspect import isawaitable
 
@@ -14,6 +15,26 @@ HTTP, AIO = FLAVOUR.startswith("http"), FLAVOUR.endswith("aio")
 triton = importlib.import_module(f"tritonclient.{FLAVOUR}")
 SERVER = server()
 AS_JSON = {} if HTTP else {"as_json": True}
+
+ADDS = {
+    "backend": "python",
+    "max_batch_size": 4,
+    "input": [{"name": "x", "data_type": "TYPE_FP32", "dims": [2]}],
+    "output": [{"name": "y", "data_type": "TYPE_FP32", "dims": ["2"]}],
+}
+TROUBLE = b"raise ValueError('nothing but trouble')"
+
+
+def adds(more):
+    return f"""
+import triton_python_backend_utils as pb_utils
+
+class TritonPythonModel:
+    def execute(self, requests):
+        found = [pb_utils.get_input_tensor_by_name(one, "x").as_numpy() + {more} for one in requests]
+        return [pb_utils.InferenceResponse([pb_utils.Tensor("y", one.astype("f4"))]) for one in found]
+""".encode()
+
 
 FIRST = np.arange(16, dtype=np.int32).reshape(1, 16)
 ONES = np.ones((1, 16), np.int32)
@@ -135,6 +156,25 @@ async def repository(client, spare):
         sums(await client.infer(spare, simple_inputs()))
     with check("load an unknown model"), refused(Refusal, "nosuchmodel"):
         await client.load_model("nosuchmodel")
+
+
+async def brought(client, name):
+    """A model that comes with the request."""
+    for more, version in ((1, "7.0.0"), (2, "7.0.1")):
+        with check(f"load with files, {version}"):
+            await client.load_model(name, config=json.dumps(ADDS), files={"file:7/model.py": adds(more)})
+            assert await client.is_model_ready(name)
+            answer = await client.infer(name, [tensor("x", "FP32", np.float32([[1, 2]]))])
+            same(np.float32([[1 + more, 2 + more]]), answer.as_numpy("y"))
+            same(version, answer.get_response(**AS_JSON)["model_version"])
+    with check("load with files that do not work"), refused(Refusal, name, "nothing but trouble"):
+        await client.load_model(name, config=json.dumps(ADDS), files={"file:8/model.py": TROUBLE})
+    with check("what was loaded before goes on"):
+        assert await client.is_model_ready(name)
+    with check("load with a config alone"), refused(Refusal, "together with the files"):
+        await client.load_model(name, config=json.dumps(ADDS))
+    with check("unload what was loaded with files"):
+        await client.unload_model(name)
 
 
 async def settings(client):
@@ -435,6 +475,7 @@ async def main():
     if not AIO:
         asynchronous(client)
     await repository(calls, f"spare.{FLAVOUR}")
+    await brought(calls, f"brought.{FLAVOUR}")
     found = client.close()
     if isawaitable(found):
         await found

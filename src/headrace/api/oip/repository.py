@@ -1,6 +1,7 @@
 """The model repository extension (contracts/oip.md, A15): an index, load and unload. REST and gRPC use the same acts.
 
 Loading publishes a version that has passed its tests and waits until a replica runs; unloading takes versions back.
+With files a version is made of them first (loading.py).
 """
 
 from collections import Counter
@@ -9,6 +10,8 @@ from headrace.accounts import access
 from headrace.api import sentences
 from headrace.api.endpoint import Call, Endpoint, NoQuery, Row
 from headrace.api.oip import metadata
+from headrace.api.oip.brought import Brought, brought
+from headrace.api.oip.loading import Loading
 from headrace.api.oip.shapes import IndexEntry, IndexRequest, Loaded, RepositoryRequest, Unloaded
 from headrace.api.rooms import Rooms
 from headrace.catalog.search import VersionQuery
@@ -29,7 +32,7 @@ Raw = Call[NoQuery, bytes]
 
 class Repository:
     def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+        self._rooms, self._loading = rooms, Loading(rooms)
 
     def rows(self) -> list[Row]:
         return [row for path in ("/v2/repository", "/v2/repository/{repository}") for row in self._rows(path)]
@@ -52,9 +55,7 @@ class Repository:
     async def load_route(self, call: Raw) -> Loaded:
         _check_repository(call)
         name = call.params["model"]
-        if given := _parameters(call.body).keys():
-            raise Unsupported(f"load cannot take {', '.join(sorted(given))}: deploy a version with other files instead")
-        await self.load(call.principal, name)
+        await self.load(call.principal, name, brought(_parameters(call.body)))
         return Loaded(name)
 
     async def unload_route(self, call: Raw) -> Unloaded:
@@ -73,18 +74,40 @@ class Repository:
         found = [self._entry(names[one.key.model], one) for one in await self._versions(principal, names)]
         return [entry for entry in found if entry.state == "READY"] if ready else found
 
-    async def load(self, principal: Principal, name: str) -> None:
-        """Raises NotFound, Forbidden, Invalid with the reason why it does not start."""
-        model = await self._own(principal, name)
-        version = await self._rooms.versions.get(VersionKey(model.identifier, await self._loadable(model, name)))
+    async def load(self, principal: Principal, name: str, found: Brought | None = None) -> None:
+        """Raises NotFound, Forbidden, Invalid with the reason why it does not start.
+
+        With files it is a new version that is loaded, and the only one that is active afterwards.
+        """
+        if found is None:
+            model = await self._own(principal, name)
+            await self._publish(name, VersionKey(model.identifier, await self._loadable(model, name)))
+            return
+        key = await self._new(principal, name, found)
+        await self._publish(name, key)
+        for text in (await self._rooms.models.get(key.model)).active_versions:
+            if text != key.version:
+                before = VersionKey(key.model, text)
+                await self._rooms.deployment.change_status(before, VersionStatus.INACTIVE)
+
+    async def _new(self, principal: Principal, name: str, found: Brought) -> VersionKey:
         try:
-            async with self._rooms.fleet.hold(version.key) as held:  # first the proof: what does not start stays back
+            return await self._loading.version(principal, name, found)
+        except (Forbidden, StorageFailed):
+            raise
+        except HeadraceError as error:
+            raise Invalid(f"load failed for model '{name}': {error.message}", technical=error.technical) from None
+
+    async def _publish(self, name: str, key: VersionKey) -> None:
+        version = await self._rooms.versions.get(key)
+        try:
+            async with self._rooms.fleet.hold(key) as held:  # first the proof: what does not start stays back
                 await held.ready(version.timeout.status / 1000 + ROOM)
-                await self._rooms.deployment.change_status(version.key, VersionStatus.ACTIVE)
+                await self._rooms.deployment.change_status(key, VersionStatus.ACTIVE)
         except StorageFailed:
             raise
         except HeadraceError as error:
-            state = f"version {version.key.version} is at UNAVAILABLE state"
+            state = f"version {key.version} is at UNAVAILABLE state"
             raise Invalid(f"load failed for model '{name}': {state}: {error.message}") from None
 
     async def unload(self, principal: Principal, name: str) -> None:

@@ -263,7 +263,10 @@ async def test_load_and_unload_in_tritons_and_in_kserves_form(triton, home, mode
 
     changed = load(model_name="iris")
     changed.parameters["config"].string_param = "{}"
-    assert grpc.StatusCode.UNIMPLEMENTED == (await failure(triton.RepositoryModelLoad(changed)))[0]
+    assert grpc.StatusCode.INVALID_ARGUMENT == (await failure(triton.RepositoryModelLoad(changed)))[0]
+    changed.parameters["file:1/model.py"].string_param = "%%"
+    code, said = await failure(triton.RepositoryModelLoad(changed))
+    assert (grpc.StatusCode.INVALID_ARGUMENT, True) == (code, "is not base64" in said)
 
 
 @pytest.mark.usefixtures("model")

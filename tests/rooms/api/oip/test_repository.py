@@ -128,8 +128,8 @@ async def test_a_load_that_fails_says_why_and_publishes_nothing(client, starts):
 async def test_what_cannot_be_loaded(home, client):
     assert 404 == (await client.post("/v2/repository/models/nope/load")).status_code
     assert 200 == (await client.post("/v2/repository/models/nope/unload")).status_code
-    config = await client.post(LOAD, json={"parameters": {"config": "{}", "file:1/model": "aGk="}})
-    assert (501, True) == (config.status_code, "config, file:1/model" in config.json()["error"])
+    config = await client.post(LOAD, json={"parameters": {"config": "{}"}})
+    assert (400, True) == (config.status_code, "together with the files" in config.json()["error"])
     assert 400 == (await client.post(UNLOAD, json={"parameters": {"mistake": 1}})).status_code
     principal = await home.rooms.keys.principal(f"ApiKey {home.key}")
     await home.rooms.models.create("draft", "1.0.0", principal, now())

@@ -1,5 +1,6 @@
 """The model repository's calls: Triton's and MLServer's form and KServe's, by one handler (contracts/oip.md, B4)."""
 
+from headrace.api.oip.brought import brought
 from headrace.api.oip.grpc.calls import Call
 from headrace.api.oip.grpc.typed import written
 from headrace.api.oip.proto import inference_pb2 as pb
@@ -23,10 +24,10 @@ class RepositoryCalls:
 
     async def load(self, call: Call, request: Load) -> pb.RepositoryModelLoadResponse:
         name = _name(request)
-        if request.parameters:
-            given = ", ".join(sorted(request.parameters))
-            raise Unsupported(f"load cannot take {given}: deploy a version with other files instead")
-        await self._repository.load(call.principal, name)
+        given = {
+            key: getattr(one, one.WhichOneof("parameter_choice") or "", None) for key, one in request.parameters.items()
+        }
+        await self._repository.load(call.principal, name, brought(given))
         return pb.RepositoryModelLoadResponse(model_name=name, isLoaded=True)
 
     async def unload(self, call: Call, request: Unload) -> pb.RepositoryModelUnloadResponse:

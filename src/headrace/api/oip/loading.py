@@ -1,0 +1,113 @@
+"""Load with files: a new version out of what the request brings, through the documented steps, all in one request.
+
+What is published was tested, as everywhere: the model is loaded and asked once, with the files in test_input/ of the
+request or else with zeros. A version that fails on the way stays where it is, with the reason.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from headrace.accounts import access
+from headrace.api.oip import metadata
+from headrace.api.oip.brought import Brought
+from headrace.api.rooms import Rooms
+from headrace.api.spool import spooled
+from headrace.catalog.search import VersionQuery
+from headrace.domain.account import Action, Principal
+from headrace.domain.clock import now
+from headrace.domain.errors import Forbidden, Invalid, NotFound, Unavailable
+from headrace.domain.ids import VersionKey
+from headrace.domain.model import Model
+from headrace.domain.tensor import TensorSpec
+from headrace.domain.version import Step, StepState, Version
+
+LOOK = 0.05  # seconds between two looks at a step that goes on by itself
+LONGEST = 3_600.0  # seconds for unpacking and for making the environment
+UNDER_WAY = (StepState.WAITING, StepState.RUNNING)
+
+
+class Loading:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def version(self, principal: Principal, name: str, found: Brought) -> VersionKey:
+        """One that has passed all steps but the last. A name that nobody has becomes a model of the caller's.
+
+        Raises Forbidden, Invalid with the reason why it does not work.
+        """
+        access.require(principal, Action.DEPLOY_MODELS)
+        key = await self._draft(principal, name, found.number)
+        await self._bring_in(key, found)
+        await self._rooms.deployment.load(key)
+        version = await self._rooms.versions.get(key)
+        for one, content in _tests(version, found).items():
+            await self._rooms.test_inputs.put(key, one, one, content)
+        await self._rooms.deployment.run(key)
+        result = (await self._over(key, "run", version.timeout.status / 1000 + version.timeout.run / 1000)).run_result
+        if result is not None and result.error:
+            tried = "its test files" if found.tests else "zeros (give others as file:test_input/<input name>)"
+            raise Invalid(f"the model failed on {tried}: {result.error}")
+        return key
+
+    async def _draft(self, principal: Principal, name: str, number: int) -> VersionKey:
+        """The first free one of the versions N.0.0, N.0.1 and so on."""
+        try:
+            model = await self._rooms.directory.model(principal, name)
+        except NotFound:
+            made = await self._rooms.models.create(name, f"{number}.0.0", principal, now())
+            return VersionKey(made.identifier, f"{number}.0.0")
+        if not access.edits_model(principal, model):
+            raise Forbidden(f"model '{name}' belongs to {model.owner_email}: only its owner loads and unloads it")
+        text = await self._free(model, number)
+        made_version = await self._rooms.versions.create(
+            VersionKey(model.identifier, text), principal.user.email, now()
+        )
+        return made_version.key
+
+    async def _free(self, model: Model, number: int) -> str:
+        """Those that were deleted count as well: their jobs still name them."""
+        taken = {one.key.version for one in await self._rooms.versions.list(model.identifier, VersionQuery())}
+        taken |= set(model.versions)
+        return next(text for patch in range(len(taken) + 1) if (text := f"{number}.0.{patch}") not in taken)
+
+    async def _bring_in(self, key: VersionKey, found: Brought) -> None:
+        limit = self._rooms.settings.server.upload_limit
+        archive = await asyncio.to_thread(found.archive)
+        async with spooled(self._rooms.spool, _whole(archive), limit) as (path, size):
+            await self._rooms.deployment.import_archive(key, path, "model.tar", size)
+        step = (await self._over(key, "image_step", LONGEST)).image_step
+        if step.state is StepState.FAILED:
+            raise Invalid(f"its files cannot be taken: {step.error}")
+
+    async def _over(self, key: VersionKey, name: str, seconds: float) -> Version:
+        try:
+            async with asyncio.timeout(seconds + LONGEST):
+                while True:
+                    version = await self._rooms.versions.get(key)
+                    step: Step = getattr(version, name)
+                    if step.state not in UNDER_WAY:
+                        return version
+                    await asyncio.sleep(LOOK)
+        except TimeoutError:
+            raise Unavailable(f"version {key} is still at {step.percentage} % of {step.name}") from None
+
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def _tests(version: Version, found: Brought) -> dict[str, bytes]:
+    """A file for each input: what was brought, else zeros of its datatype, 1 for dimensions of any size."""
+    made = {spec.name: _zeros(spec) for spec in metadata.tensors_of(version).inputs}
+    return made | dict(found.tests)
+
+
+def _zeros(spec: TensorSpec) -> bytes:
+    if spec.datatype == "BYTES":
+        return b"0"
+    value: Any = False if spec.datatype == "BOOL" else 0
+    for size in reversed(spec.shape):
+        value = [value] * (1 if size < 0 else size)
+    return json.dumps(value).encode()
