@@ -20,7 +20,7 @@ from headrace.domain.version import Step, StepState, Version, VersionStatus, mis
 from headrace.fleet.reconcile import Fleet
 from headrace.images.registry.auth import Credentials
 from headrace.images.registry.reference import Reference
-from headrace.inference.validate import refusal
+from headrace.inference.validate import is_request, refusal
 
 LOOKS = 10  # at whether another server is done with an import that has ended
 TIDY_EVERY = 600.0  # seconds between two looks for what is no longer needed
@@ -138,7 +138,8 @@ class Deployment:
             if version.load.state is not StepState.DONE:
                 raise _step_missing(version)
             path = f"/api/models/{key.model}/versions/{key.version}/testInput?name=<input name>"
-            if missing := [spec.name for spec in version.inputs if spec.name not in bodies]:
+            missing = [spec.name for spec in version.inputs if spec.name not in bodies]
+            if missing and not is_request(version, bodies):
                 raise NotReady(f"there is no test file for {', '.join(missing)} yet: send one with POST {path}")
             if not bodies:
                 raise NotReady(f"there is no test file yet: send one with POST {path}")

@@ -17,19 +17,20 @@ SAID = 5  # names listed in a sentence before it says "and others"
 SCHEMA_LIMIT = 64 * 1024  # characters
 _JSON_SCHEMA = "headrace.inference.json_schema"
 
+_INPUTS = b'"inputs"'
 _UNSPECIFIC = frozenset({"", "application/octet-stream", "text/plain"})  # what clients say when they do not know
 
 
 def refusal(version: Version, bodies: Mapping[str, Body], declared: Mapping[str, str] | None = None) -> str | None:
     """The sentence with which this input fails, or None. `declared`: media types that the caller named himself.
 
-    A version that declares no inputs takes whatever it is given.
+    A version that declares no inputs takes whatever it is given, one that takes tensors also a request for all of them.
     """
     if not bodies:
         return (
             f"the input has no content: give it {_names(spec.name for spec in version.inputs) or 'a name and a body'}"
         )
-    if not version.inputs:
+    if not version.inputs or is_request(version, bodies):
         return None
     specs = {spec.name: spec for spec in version.inputs}
     if sentence := _wrong_names(specs, bodies):
@@ -39,6 +40,17 @@ def refusal(version: Version, bodies: Mapping[str, Body], declared: Mapping[str,
         if sentence := _wrong_body(specs[name], body, media_type, version.input_validation_schema):
             return sentence
     return None
+
+
+def is_request(version: Version, bodies: Mapping[str, Body]) -> bool:
+    """One file, of whatever name, that may be an Open Inference request: then it holds the tensors of all inputs.
+
+    The replica sees whether it is one; a body that is stored is not opened here.
+    """
+    if version.tensors is None or len(bodies) != 1:
+        return False
+    [body] = bodies.values()
+    return not isinstance(body, bytes) or (body.lstrip()[:1] == b"{" and _INPUTS in body)
 
 
 def check_schema(text: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from headrace.domain.body import BlobRef
 from headrace.domain.errors import Invalid
 from headrace.domain.ids import VersionKey
+from headrace.domain.tensor import TensorModel
 from headrace.domain.version import InputSpec, Version, VersionStatus
 from headrace.inference.validate import check_schema, refusal
 
@@ -23,6 +24,28 @@ def version(*inputs: InputSpec, schema: str = "") -> Version:
 
 def test_a_right_input_is_not_refused() -> None:
     assert refusal(version(TEXT, CONFIG), {"input.txt": b"hello", "config.json": b"{}"}) is None
+
+
+REQUEST = b' {"inputs": [{"name": "a", "datatype": "FP32", "shape": [1], "data": [1]}]}'
+
+
+@pytest.mark.parametrize(
+    ("bodies", "refused"),
+    [
+        ({"request.json": REQUEST}, False),
+        ({"a": REQUEST}, False),
+        ({"request.json": BlobRef("0" * 64, 100_000)}, False),  # the replica sees what it is
+        ({"request.json": b"[1]"}, True),
+        ({"request.json": b'{"outputs": []}'}, True),
+        ({"request.json": REQUEST, "other": b"1"}, True),
+        ({"a": b"[1]"}, True),
+    ],
+)
+def test_one_request_holds_the_tensors_of_all_inputs(bodies: dict, refused: bool) -> None:
+    takes_tensors = replace(version(InputSpec("a", ""), InputSpec("b", "")), tensors=TensorModel("test"))
+
+    assert refused is (refusal(takes_tensors, bodies) is not None)
+    assert refusal(replace(takes_tensors, tensors=None), bodies) is not None
 
 
 def test_a_version_without_declared_inputs_takes_anything() -> None:

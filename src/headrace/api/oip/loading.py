@@ -6,6 +6,7 @@ request or else with zeros. A version that fails on the way stays where it is, w
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -25,6 +26,7 @@ from headrace.domain.version import Step, StepState, Version
 
 LOOK = 0.05  # seconds between two looks at a step that goes on by itself
 LONGEST = 3_600.0  # seconds for unpacking and for making the environment
+REQUEST = "request.json"  # an Open Inference request for all inputs
 UNDER_WAY = (StepState.WAITING, StepState.RUNNING)
 
 
@@ -99,15 +101,33 @@ async def _whole(content: bytes) -> AsyncIterator[bytes]:
 
 
 def _tests(version: Version, found: Brought) -> dict[str, bytes]:
-    """A file for each input: what was brought, else zeros of its datatype, 1 for dimensions of any size."""
-    made = {spec.name: _zeros(spec) for spec in metadata.tensors_of(version).inputs}
-    return made | dict(found.tests)
+    """What was brought, with zeros for all other inputs; or else one request of zeros for all of them."""
+    tensors = metadata.tensors_of(version)
+    if REQUEST in found.tests:
+        return dict(found.tests)
+    if found.tests or version.tensors is None:
+        return {spec.name: _as_file(spec) for spec in tensors.inputs} | dict(found.tests)
+    request: dict[str, Any] = {"inputs": [_as_tensor(spec) for spec in tensors.inputs]}
+    if tensors.sequences:
+        request["parameters"] = {"sequence_id": 1, "sequence_start": True, "sequence_end": True}
+    return {REQUEST: json.dumps(request).encode()}
 
 
-def _zeros(spec: TensorSpec) -> bytes:
+def _as_tensor(spec: TensorSpec) -> dict[str, Any]:
+    """1 for dimensions of any size."""
+    shape = [1 if size < 0 else size for size in spec.shape]
+    return {"name": spec.name, "datatype": spec.datatype, "shape": shape, "data": [_zero(spec)] * math.prod(shape)}
+
+
+def _as_file(spec: TensorSpec) -> bytes:
+    """As jobs have it: docs/formats.md."""
     if spec.datatype == "BYTES":
         return b"0"
-    value: Any = False if spec.datatype == "BOOL" else 0
+    value = _zero(spec)
     for size in reversed(spec.shape):
         value = [value] * (1 if size < 0 else size)
     return json.dumps(value).encode()
+
+
+def _zero(spec: TensorSpec) -> Any:
+    return {"BYTES": "0", "BOOL": False}.get(spec.datatype, 0)

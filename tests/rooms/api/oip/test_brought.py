@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.api.oip.brought import MOST_FILES, brought
-from headrace.api.oip.loading import _zeros
+from headrace.api.oip.loading import _as_file, _as_tensor
 from headrace.domain.errors import Invalid
 from headrace.domain.tensor import TensorSpec
 from headrace.runners.harness.adapters.pbtxt import Reader
@@ -106,13 +106,15 @@ def test_whatever_is_sent_is_files_or_a_sentence(parameters: dict[str, object]) 
 
 
 @pytest.mark.parametrize(
-    ("spec", "zeros"),
+    ("spec", "file", "data"),
     [
-        (TensorSpec("x", "FP32", (-1, 2)), b"[[0, 0]]"),
-        (TensorSpec("x", "BOOL", (2,)), b"[false, false]"),
-        (TensorSpec("x", "INT64", ()), b"0"),
-        (TensorSpec("x", "BYTES", (-1, 1)), b"0"),
+        (TensorSpec("x", "FP32", (-1, 2)), b"[[0, 0]]", [0, 0]),
+        (TensorSpec("x", "BOOL", (2,)), b"[false, false]", [False, False]),
+        (TensorSpec("x", "INT64", ()), b"0", [0]),
+        (TensorSpec("x", "BYTES", (-1, 2)), b"0", ["0", "0"]),
+        (TensorSpec("x", "FP32", (0, 2)), b"[]", []),
     ],
 )
-def test_zeros(spec: TensorSpec, zeros: bytes) -> None:
-    assert zeros == _zeros(spec)
+def test_zeros(spec: TensorSpec, file: bytes, data: list[object]) -> None:
+    assert file == _as_file(spec)
+    assert data == _as_tensor(spec)["data"]

@@ -15,6 +15,7 @@ from headrace.runners.harness.tensors import Refused
 
 IDLE = 60_000_000  # microseconds after which an idle sequence ends, where the config does not say
 MOST = 10_000  # sequences at once
+FIRST_KIND = "CONTROL_SEQUENCE_START"  # what is meant where none is named, as in all of protobuf
 KINDS = {
     "CONTROL_SEQUENCE_START": "start",
     "CONTROL_SEQUENCE_END": "end",
@@ -133,7 +134,7 @@ class InSequence(Adapter):
 
 
 def _control(control: dict[str, Any], flags: dict[str, bool], one: int | str) -> Any:
-    kind = KINDS.get(str(control.get("kind")), "")
+    kind = KINDS.get(str(control.get("kind", FIRST_KIND)), "")
     if kind == "id":
         datatype = _plain(control.get("data_type"))
         if datatype == "STRING":
