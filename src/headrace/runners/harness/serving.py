@@ -28,6 +28,7 @@ CELL = struct.Struct("=QQQQ")  # as in headrace/dialects/cell.py: the first two 
 OURS = struct.Struct("=QQ")  # number of the first question at work, how many are at work together
 LONGEST_TRACE = 16_000  # characters
 READ_AHEAD = 256 * 1024  # bytes
+YOUNG = 5_000  # new objects after which garbage is looked for: a full turn of small requests makes some hundreds
 HERE = __package__ or ""
 
 
@@ -226,5 +227,6 @@ def main(arguments: list[str]) -> int:
     loaded.may_call(shared.calls)
     gc.collect()
     gc.freeze()  # what was loaded stays: no later collection needs to look at it
+    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
     answers.send(READY, loaded.ready)
     return answer_forever(loaded, reader, shared)
