@@ -30,11 +30,11 @@ def refusal(version: Version, bodies: Mapping[str, Body], declared: Mapping[str,
         return (
             f"the input has no content: give it {_names(spec.name for spec in version.inputs) or 'a name and a body'}"
         )
-    if not version.inputs or is_request(version, bodies):
+    if not version.inputs:
         return None
     specs = {spec.name: spec for spec in version.inputs}
     if sentence := _wrong_names(specs, bodies):
-        return sentence
+        return None if is_request(version, bodies) else sentence
     for name, body in bodies.items():
         media_type = (declared or {}).get(name, "")
         if sentence := _wrong_body(specs[name], body, media_type, version.input_validation_schema):

@@ -26,6 +26,7 @@ from headrace.domain.version import Step, StepState, Version
 
 LOOK = 0.05  # seconds between two looks at a step that goes on by itself
 LONGEST = 3_600.0  # seconds for unpacking and for making the environment
+ROOM = 120.0  # seconds that the test may take beyond the version's own timeouts: for a replica to be free
 REQUEST = "request.json"  # an Open Inference request for all inputs
 UNDER_WAY = (StepState.WAITING, StepState.RUNNING)
 
@@ -47,7 +48,8 @@ class Loading:
         for one, content in _tests(version, found).items():
             await self._rooms.test_inputs.put(key, one, one, content)
         await self._rooms.deployment.run(key)
-        result = (await self._over(key, "run", version.timeout.status / 1000 + version.timeout.run / 1000)).run_result
+        seconds = (version.timeout.status + version.timeout.run) / 1000 + ROOM
+        result = (await self._over(key, "run", seconds)).run_result
         if result is not None and result.error:
             tried = "its test files" if found.tests else "zeros (give others as file:test_input/<input name>)"
             raise Invalid(f"the model failed on {tried}: {result.error}")
@@ -85,7 +87,7 @@ class Loading:
 
     async def _over(self, key: VersionKey, name: str, seconds: float) -> Version:
         try:
-            async with asyncio.timeout(seconds + LONGEST):
+            async with asyncio.timeout(seconds):
                 while True:
                     version = await self._rooms.versions.get(key)
                     step: Step = getattr(version, name)

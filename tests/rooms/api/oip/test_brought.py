@@ -76,6 +76,8 @@ def test_a_folder_of_any_other_format_needs_no_config() -> None:
         ({"file:a/../../b": "YQ=="}, "does not name a file"),
         ({"file:a//b": "YQ=="}, "does not name a file"),
         ({"file:a/": "YQ=="}, "does not name a file"),
+        ({"file:\ud800": "YQ=="}, "does not name a file"),
+        ({"file:a\0b": "YQ=="}, "does not name a file"),
         ({"file:" + "a" * 2_000: "YQ=="}, "does not name a file"),
         ({"file:1/a": "YQ==", "config": "no json"}, "not the JSON of a ModelConfig"),
         ({"file:1/a": "YQ==", "config": '{"inptu": []}'}, 'has no field named "inptu"'),
