@@ -9,7 +9,7 @@ import pytest
 from headrace.cli import model_folder
 from headrace.cli.deploy import choose_version
 from headrace.cli.deployment_steps import smallest
-from headrace.cli.failure import Failure
+from headrace.cli.failure import ExitCode, Failure
 from headrace.cli.model_folder import ModelFolder, size_of, time_of
 from headrace.cli.shapes import Hardware, ModelRow
 
@@ -53,6 +53,27 @@ def test_the_version_gets_what_model_yaml_says(headrace, folder, server):
     assert 1 << 20 == version["outputs"][0]["maximumSize"]
     assert "First." == version["versionHistory"]
     assert b"hello" == server.files["/api/models/model00001/versions/1.0.0/testInput"]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ('{"inputs": [{"name": "input.txt", "datatype": "BYTES", "shape": [1], "data": ["a"]}]}', ExitCode.OK),
+        ("hello", ExitCode.FAILED),
+        ('{"outputs": []}', ExitCode.FAILED),
+    ],
+)
+def test_an_open_inference_request_tests_all_inputs(headrace, folder, server, tmp_path, content, code):
+    (folder / "test_input" / "input.txt").unlink()
+    request = tmp_path / "request.json"
+    request.write_text(content)
+    ended = headrace("deploy", str(folder), "--input", f"request.json={request}")
+
+    assert code == ended.code
+    if code:
+        assert "there is no test file for the input input.txt" in ended.err
+    else:
+        assert content.encode() == server.files["/api/models/model00001/versions/1.0.0/testInput"]
 
 
 def test_a_second_deployment_adds_the_next_version(headrace, folder, server):
