@@ -11,6 +11,7 @@ from headrace.domain.replica import Hardware
 from headrace.settings import RunnerSettings
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+FOLDERS = 1 << 20  # bytes that folders take themselves: a single file may be as large as the limit, and no larger
 SLACK = 512 << 20  # bytes of address space that an interpreter and its threads take without using them
 MOST_ENTRIES = 200_000  # files in the work folder that are counted; more of them are over any limit
 OPEN_FILES = 4_096
@@ -47,7 +48,7 @@ def excess(limits: Limits, root: int, work: Path) -> str | None:
     hidden_memory, hidden_disk = _hidden(pids)
     if (memory := _memory(pids, limits.memory - hidden_memory) + hidden_memory) > limits.memory:
         return f"it used {amount(memory)} of memory, its limit is {amount(limits.memory)}"
-    if (written := disk(work) + hidden_disk) > limits.disk:
+    if (written := disk(work) + hidden_disk) > limits.disk + FOLDERS:
         return f"it wrote {amount(written)} to its disk, its limit is {amount(limits.disk)}"
     return None
 
