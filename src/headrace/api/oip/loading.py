@@ -62,8 +62,7 @@ class Loading:
         except NotFound:
             made = await self._rooms.models.create(name, f"{number}.0.0", principal, now())
             return VersionKey(made.identifier, f"{number}.0.0")
-        if not access.edits_model(principal, model):
-            raise Forbidden(f"model '{name}' belongs to {model.owner_email}: only its owner loads and unloads it")
+        check_own(principal, model, name)
         text = await self._free(model, number)
         made_version = await self._rooms.versions.create(
             VersionKey(model.identifier, text), principal.user.email, now()
@@ -96,6 +95,12 @@ class Loading:
                     await asyncio.sleep(LOOK)
         except TimeoutError:
             raise Unavailable(f"version {key} is still at {step.percentage} % of {step.name}") from None
+
+
+def check_own(principal: Principal, model: Model, name: str) -> None:
+    """Raises Forbidden."""
+    if not access.edits_model(principal, model):
+        raise Forbidden(f"model '{name}' belongs to {model.owner_email}: only its owner loads and unloads it")
 
 
 async def _whole(content: bytes) -> AsyncIterator[bytes]:

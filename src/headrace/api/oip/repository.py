@@ -6,12 +6,11 @@ With files a version is made of them first (loading.py).
 
 from collections import Counter
 
-from headrace.accounts import access
 from headrace.api import sentences
 from headrace.api.endpoint import Call, Endpoint, NoQuery, Row
 from headrace.api.oip import metadata
 from headrace.api.oip.brought import Brought, brought
-from headrace.api.oip.loading import Loading
+from headrace.api.oip.loading import Loading, check_own
 from headrace.api.oip.shapes import IndexEntry, IndexRequest, Loaded, RepositoryRequest, Unloaded
 from headrace.api.rooms import Rooms
 from headrace.catalog.search import VersionQuery
@@ -127,8 +126,7 @@ class Repository:
 
     async def _own(self, principal: Principal, name: str) -> Model:
         model = await self._rooms.directory.model(principal, name)
-        if not access.edits_model(principal, model):
-            raise Forbidden(f"model '{name}' belongs to {model.owner_email}: only its owner loads and unloads it")
+        check_own(principal, model, name)
         return model
 
     async def _loadable(self, model: Model, name: str) -> str:

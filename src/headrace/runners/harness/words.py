@@ -91,15 +91,12 @@ class JsonWords:
                 # it ends where an array first may, and holds no texts; whoever reads it sees whether it is one
                 if data.find(_CLOSE) == len(data) - 1 and data.find(_OPEN, 1) < 0 and data.find(_QUOTE) < 0:
                     return same, data
-        start = text.find(_OPEN, text.find(_DATA))
-        end = text.find(_CLOSE, start) + 1
-        words = self._kept.get(text[:start] + text[end:])
-        if words is None or start < len(_DATA) or not end:
+        parts = self.split(text)
+        words = None if parts is None else self.find(parts[0])
+        if parts is None or words is None:
             return None
-        data = text[start:end]
-        if data.find(_OPEN, 1) >= 0 or data.find(_QUOTE) >= 0:
-            return None
-        self._last = (text[:start], text[end:], words)
+        _, data, start = parts
+        self._last = (text[:start], text[start + len(data) :], words)
         return words, data
 
     def keep(self, words: bytes, request: Request) -> None:
