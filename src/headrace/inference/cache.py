@@ -52,13 +52,6 @@ class Cache:
         self._budget, self._size = budget, 0
         self._kept: OrderedDict[Same, _Kept] = OrderedDict()  # the one used longest ago first
 
-    @property
-    def size(self) -> int:
-        return self._size
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
     def answer(self, ticket: Ticket, turn: int) -> Answer | None:
         """None: the replica is to be asked, and what it says may be kept. `turn`: replicas of the version so far."""
         if not self._budget or ticket.question.form not in _FORMS or ticket.question.stream:

@@ -16,19 +16,19 @@ from headrace.api.oip.brought import Brought
 from headrace.api.rooms import Rooms
 from headrace.api.spool import spooled
 from headrace.catalog.search import VersionQuery
+from headrace.deployment.steps import UNDER_WAY, StepKind
 from headrace.domain.account import Action, Principal
 from headrace.domain.clock import now
 from headrace.domain.errors import Forbidden, Invalid, NotFound, Unavailable
 from headrace.domain.ids import VersionKey
 from headrace.domain.model import Model
 from headrace.domain.tensor import TensorSpec
-from headrace.domain.version import Step, StepState, Version
+from headrace.domain.version import StepState, Version, VersionStatus
 
 LOOK = 0.05  # seconds between two looks at a step that goes on by itself
 LONGEST = 3_600.0  # seconds for unpacking and for making the environment
 ROOM = 120.0  # seconds that the test may take beyond the version's own timeouts: for a replica to be free
 REQUEST = "request.json"  # an Open Inference request for all inputs
-UNDER_WAY = (StepState.WAITING, StepState.RUNNING)
 
 
 class Loading:
@@ -49,7 +49,7 @@ class Loading:
             await self._rooms.test_inputs.put(key, one, one, content)
         await self._rooms.deployment.run(key)
         seconds = (version.timeout.status + version.timeout.run) / 1000 + ROOM
-        result = (await self._over(key, "run", seconds)).run_result
+        result = (await self._over(key, StepKind.RUN, seconds)).run_result
         if result is not None and result.error:
             tried = "its test files" if found.tests else "zeros (give others as file:test_input/<input name>)"
             raise Invalid(f"the model failed on {tried}: {result.error}")
@@ -71,8 +71,8 @@ class Loading:
 
     async def _free(self, model: Model, number: int) -> str:
         """Those that were deleted count as well: their jobs still name them."""
-        taken = {one.key.version for one in await self._rooms.versions.list(model.identifier, VersionQuery())}
-        taken |= set(model.versions)
+        gone = await self._rooms.versions.list(model.identifier, VersionQuery(status=VersionStatus.DELETED))
+        taken = {*model.versions, *(one.key.version for one in gone)}
         return next(text for patch in range(len(taken) + 1) if (text := f"{number}.0.{patch}") not in taken)
 
     async def _bring_in(self, key: VersionKey, found: Brought) -> None:
@@ -80,16 +80,16 @@ class Loading:
         archive = await asyncio.to_thread(found.archive)
         async with spooled(self._rooms.spool, _whole(archive), limit) as (path, size):
             await self._rooms.deployment.import_archive(key, path, "model.tar", size)
-        step = (await self._over(key, "image_step", LONGEST)).image_step
+        step = (await self._over(key, StepKind.IMAGE, LONGEST)).image_step
         if step.state is StepState.FAILED:
             raise Invalid(f"its files cannot be taken: {step.error}")
 
-    async def _over(self, key: VersionKey, name: str, seconds: float) -> Version:
+    async def _over(self, key: VersionKey, kind: StepKind, seconds: float) -> Version:
         try:
             async with asyncio.timeout(seconds):
                 while True:
                     version = await self._rooms.versions.get(key)
-                    step: Step = getattr(version, name)
+                    step = kind.of(version)
                     if step.state not in UNDER_WAY:
                         return version
                     await asyncio.sleep(LOOK)

@@ -8,6 +8,7 @@ from rooms.api.house import house
 from rooms.api.oip.conftest import in_memory
 from rooms.api.oip.served import publish, request
 
+from headrace.api.oip.loading import Loading
 from headrace.api.oip.repository import state_of
 from headrace.dialects.dialect import ReplicaInfo
 from headrace.domain.account import Role
@@ -135,6 +136,19 @@ async def test_what_cannot_be_loaded(home, client):
     await home.rooms.models.create("draft", "1.0.0", principal, now())
     draft = await client.post("/v2/repository/models/draft/load")
     assert (400, True) == (draft.status_code, "load failed for model 'draft'" in draft.json()["error"])
+
+
+async def test_a_version_that_was_deleted_is_not_made_again(home):
+    principal = await home.rooms.keys.principal(f"ApiKey {home.key}")
+    loading = Loading(home.rooms)
+    await home.rooms.models.create("brought", "1.0.0", principal, now())
+    keys = []
+    for _ in range(3):
+        keys.append(await loading._draft(principal, "brought", 2))  # noqa: SLF001 - the rest of it takes an environment
+        await home.rooms.deployment.change_status(keys[-1], VersionStatus.DELETED)
+
+    assert ["2.0.0", "2.0.1", "2.0.2"] == [key.version for key in keys]
+    assert 1 == len({key.model for key in keys})
 
 
 async def test_only_the_owner_loads_and_unloads(home):
