@@ -1,9 +1,9 @@
 """Single questions wait in a queue per version; a replica that is free takes all that wait, and each gets its answer.
 
-Couriers carry them (courier.py). What comes in one turn of the loop leaves together at its end; while the next turns
-bring more, and the last batch was larger, it waits for them. No timer waits for a batch to fill: it fills while the
-replica works on the last. When no seat is free, porters stand in the fleet's line, as many as it takes to carry what
-waits: so the fleet knows that more replicas would be of use.
+Couriers carry them (courier.py). What comes in one turn of the loop leaves together at its end, or some turns
+later while those who were just answered come back (gathering.py). No timer waits for a batch to fill: it fills while
+the replica works on the last. When no seat is free, porters stand in the fleet's line, as many as it takes to carry
+what waits: so the fleet knows that more replicas would be of use.
 
 Whoever has a deadline of his own withdraws: a question whose caller is gone, or whose patience is over, is not sent.
 A lost replica fails only what it was working on: whoever may or may not be to blame is asked once more, alone.

@@ -74,6 +74,7 @@ class Courier:
     def _over(self, carrying: Carrying) -> None:
         self._carrying = None
         self.queue.pace.measured(len(carrying), carrying.end())
+        self.queue.answered(len(carrying))
         self._office.back(self)
 
     async def _lost(self, carrying: Carrying, error: LimitReached | ReplicaLost) -> None:

@@ -12,11 +12,11 @@ from headrace.domain.errors import HeadraceError, TooMuchWaiting, Unavailable
 from headrace.domain.ids import VersionKey
 from headrace.domain.question import Answer, Question
 from headrace.inference.counts import Counts
+from headrace.inference.gathering import Gathering
 from headrace.inference.pace import Pace
 from headrace.settings import InferenceSettings
 
 HANDED = 0.05  # seconds of work handed to a replica at once, where its model does not say how much it takes
-MOST_TURNS = 16  # of the loop, for which a batch waits while each of them brings more
 TICK = 0.001  # seconds; a courier that is about to start comes before the end of a patience of 0
 SOONEST, LATEST = 1.0, 60.0  # seconds after which somebody who found the queue full may come back
 
@@ -71,7 +71,7 @@ class Queue:
         self._usual = self._before = 1  # questions of the last batch, and of the one before
         self.cached = False  # the model allows that its answers are given again
         self._together = True  # the model runs questions together, as far as is known
-        self._seen = self._turns = 0  # how many waited one turn of the loop ago, and for how many turns they gather
+        self._gathering = Gathering()
         self.roused = 0.0  # since when it waits to be looked after, at the end of this turn of the loop
         self.nudged = False  # it is looked at again in a moment
         self.carried = 0  # batches on replicas
@@ -110,18 +110,13 @@ class Queue:
             retry_after=soon,
         )
 
-    def gathers(self) -> bool:
-        """Asked once in a turn of the loop: whether it is of use to wait for another one before a batch leaves.
+    def answered(self, callers: int) -> None:
+        """A batch came back: they may come back too."""
+        self._gathering.answered(callers, self.live)
 
-        It is while each turn brings more, up to as many as were in the last batch: callers that were answered together
-        tend to come back together.
-        """
-        if self._seen < self.live < self._usual and self._turns < MOST_TURNS:
-            self._seen = self.live
-            self._turns += 1
-            return True
-        self._seen = self._turns = 0
-        return False
+    def gathers(self) -> bool:
+        """Asked once in a turn of the loop: whether it is of use to wait for another one before a batch leaves."""
+        return self._gathering.goes_on(self.live, self.most)
 
     @property
     def alone(self) -> bool:
