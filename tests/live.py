@@ -84,21 +84,21 @@ class Server:
         with httpx2.Client(base_url=f"{self.url}/api", headers=headers, timeout=60) as client:
             yield client
 
-    def deploy(self, folder, name="echo", *, tests=None, maximum=2, minimum=0):
-        """A model folder through the documented steps; returns its identifier."""
+    def deploy(self, folder, name="echo", *, tests=None, maximum=2, minimum=0, seconds=60):
+        """A model folder through the documented steps, each within `seconds`; returns its identifier."""
         with self.client() as client:
             model = checked(client.post("/models", json={"name": name, "version": "1.0.0"})).json()["identifier"]
             path = f"/models/{model}/versions/1.0.0"
             upload = {"file": ("model.tar.gz", packed(folder), "application/gzip")}
             checked(client.post(f"{path}/container-image", files=upload))
-            wait_for(lambda: checked(client.get(f"{path}/container-image")).json()["percentage"] >= 100)
+            wait_for(lambda: checked(client.get(f"{path}/container-image")).json()["percentage"] >= 100, seconds)
             processing = {"minimumParallelCapacity": minimum, "maximumParallelCapacity": maximum}
             checked(client.patch(path, json={"processing": processing}))
             checked(client.post(f"{path}/load-process"))
             for key, content in (tests or {"input.txt": b"hello"}).items():
                 checked(client.post(f"{path}/testInput", params={"name": key}, files={"file": ("test", content)}))
             checked(client.post(f"{path}/run-process"))
-            wait_for(lambda: checked(client.get(f"{path}/run-process")).json()["percentage"] >= 100)
+            wait_for(lambda: checked(client.get(f"{path}/run-process")).json()["percentage"] >= 100, seconds)
             checked(client.patch(path, json={"status": "active"}))
         return model
 

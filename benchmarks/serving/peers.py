@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -25,6 +26,7 @@ MODELS = OUT / "models"
 GRPC_PATH = "/inference.GRPCInferenceService/ModelInfer"
 PYTHON = "3.11"
 START = 90.0  # seconds
+DEPLOY = 300.0  # seconds for the environment of a model, from an empty cache
 
 
 def environment(name: str, packages: tuple[str, ...]) -> Path:
@@ -80,7 +82,7 @@ class Peer:
                 time.sleep(0.2)
 
     def _answers(self, workload: Workload) -> bool:
-        path, content, headers = self.rest(workload)
+        path, content, headers = self.rest(replace(workload, kind="json"))
         with suppress(httpx2.TransportError):
             answer = httpx2.post(f"http://127.0.0.1:{self.http}{path}", content=content, headers=headers, timeout=30)
             return answer.status_code == 200
@@ -136,7 +138,10 @@ class Peer:
 class Headrace(Peer):
     """With keys, limits, checks and counters, as it is."""
 
-    kinds = {"echo": ("json", "grpc"), "mean": ("json", "binary", "grpc"), "iris": ("json",), "mlp": ("json",)}
+    kinds = {
+        "echo": ("json", "grpc"), "mean": ("json", "binary", "grpc"), "conv": ("grpc",), "iris": ("json",),
+        "mlp": ("json",),
+    }  # fmt: skip
 
     def launch(self) -> None:
         settings = (f"server.grpc_port={self.grpc}", "fleet.engines=8")
@@ -147,11 +152,12 @@ class Headrace(Peer):
         for name, folder, tested in (
             ("echo", SERVED / "echo", row.encode()),
             ("mean", SERVED / "mean", picture),
+            ("conv", MODELS / "conv", picture),
             ("iris", MODELS / "iris", row.encode()),
             ("mlp", MODELS / "mlp", net),
         ):
             test = {"input-0" if name == "iris" else "x": tested}
-            self._server.deploy(folder, name, tests=test, minimum=1, maximum=1)
+            self._server.deploy(folder, name, tests=test, minimum=1, maximum=1, seconds=DEPLOY)
 
     def outputs(self, model: str) -> list[str]:
         return ["predict"] if model == "iris" else []
@@ -168,7 +174,9 @@ class MLServer(Peer):
     """`workers` 1 is what it comes with; 0 is its fastest. It has no binary tensors by REST."""
 
     packages = ("mlserver==1.7.1", "uvloop<0.22", "mlserver-sklearn==1.7.1", "onnxruntime")
-    kinds = {"echo": ("json", "grpc"), "mean": ("json", "grpc"), "iris": ("json",), "mlp": ("json",)}
+    kinds = {
+        "echo": ("json", "grpc"), "mean": ("json", "grpc"), "conv": ("grpc",), "iris": ("json",), "mlp": ("json",),
+    }  # fmt: skip
 
     def __init__(self, name: str, workers: int) -> None:
         super().__init__(name)
@@ -184,8 +192,9 @@ class MLServer(Peer):
             ("echo", "of_mlserver.Echo", {}),
             ("mean", "of_mlserver.Mean", {}),
             ("iris", "mlserver_sklearn.SKLearnModel", {"parameters": {"uri": str(MODELS / "iris" / "model.joblib")}}),
-            ("mlp", "of_mlserver.Mlp", {"parameters": {"uri": str(MODELS / "mlp" / "model.onnx")},
+            ("mlp", "of_mlserver.Net", {"parameters": {"uri": str(MODELS / "mlp" / "model.onnx")},
                                         "max_batch_size": 32, "max_batch_time": 0.005}),
+            ("conv", "of_mlserver.Net", {"parameters": {"uri": str(MODELS / "conv" / "model.onnx")}}),
         ):  # fmt: skip
             (self.folder / name).mkdir()
             told = {"name": name, "implementation": implementation, **more}
@@ -242,6 +251,22 @@ class BentoML(Peer):
         return f"/{workload.model}", content, {"Content-Type": "application/json"}
 
 
+class Mosec(Peer):
+    """A front in Rust before Python's workers. The protocol's JSON, decoded by hand; no gRPC, no binary tensors."""
+
+    packages = ("mosec==0.9.8", "msgspec", "numpy", "onnxruntime")
+    kinds = BentoML.kinds
+
+    def command(self) -> tuple[list, dict[str, str]]:
+        python = environment("mosec", self.packages) / "bin" / "python"
+        command = [python, SERVED / "of_mosec.py", "--address", "127.0.0.1", "--port", self.http]
+        return command, {"MODELS": str(MODELS), "OMP_NUM_THREADS": "1", "MOSEC_LOG_LEVEL": "warning"}
+
+    def rest(self, workload: Workload) -> tuple[str, bytes, dict[str, str]]:
+        _, content, headers = super().rest(workload)
+        return f"/{workload.model}", content, headers
+
+
 class LitServe(Peer):
     """The protocol's JSON, decoded by hand in the model; no gRPC, no binary tensors."""
 
@@ -264,13 +289,14 @@ def all_peers() -> list[Peer]:
         MLServer("MLServer w0", 0),
         KServe("KServe"),
         Triton("Triton"),
+        Mosec("mosec"),
         BentoML("BentoML"),
         LitServe("LitServe"),
     ]
 
 
 def make_models() -> None:
-    if not (MODELS / "mlp" / "model.onnx").exists():
+    if not all((MODELS / net / "model.onnx").exists() for net in ("mlp", "conv")):
         python = environment("models", ("scikit-learn==1.9.1", "joblib", "skops", "onnx", "numpy")) / "bin" / "python"
         subprocess.run([python, SERVED / "make_models.py", MODELS], check=True)
 

@@ -40,6 +40,7 @@ WORKLOADS = (
     Workload("602 kB JSON c1", "mean", "json", 1, tuple(PICTURE)),
     Workload("602 kB binary c4", "mean", "binary", 4, tuple(PICTURE)),
     Workload("602 kB gRPC c4", "mean", "grpc", 4, tuple(PICTURE)),
+    Workload("conv gRPC c8", "conv", "grpc", 8, tuple(PICTURE)),
     Workload("iris JSON c8", "iris", "json", 8),
     Workload("mlp batched c64", "mlp", "json", 64, (1, 784)),
 )

@@ -37,6 +37,7 @@ GOALS = (
     Goal("echo JSON c1", "MLServer w0", "p50", 8),
     Goal("echo gRPC c64", "MLServer w0", "cpu", 15),
     Goal("echo JSON c8", "Triton", "cpu", 3),
+    Goal("echo JSON c8", "mosec", "cpu", 2.5),
     Goal("echo gRPC c64", "Triton", "cpu", 3),
     Goal("602 kB binary c4", "Triton", "cpu", 2),
     Goal("602 kB binary c4", "MLServer w0", "cpu", 25, "602 kB JSON c1"),
@@ -46,6 +47,9 @@ GOALS = (
     Goal("602 kB JSON c1", "MLServer w0", "cpu", 1.8),
     Goal("mlp batched c64", "MLServer w0", "cpu", 4),
     Goal("mlp batched c64", "Triton", "cpu", 1.3),
+    Goal("mlp batched c64", "mosec", "cpu", 1),
+    Goal("conv gRPC c8", "MLServer w0", "cpu", 1.7),
+    Goal("conv gRPC c8", "Triton", "cpu", 1),
 )
 
 

@@ -1,4 +1,4 @@
-"""The two trained models of the run, written into FOLDER: iris by scikit-learn, and a net of three layers as ONNX."""
+"""The models of the run, written into FOLDER: iris by scikit-learn; as ONNX a net of three layers, one of pictures."""
 
 import sys
 from pathlib import Path
@@ -22,28 +22,51 @@ def iris(folder):
     skops.io.dump(model, folder / "iris_skops" / "model.skops")
 
 
+def normal(random, name, *shape):
+    return numpy_helper.from_array(random.normal(0, 0.03, shape).astype(np.float32), name)
+
+
+def save(folder, nodes, weights, taken):
+    """`taken`: the shape of one input, without the batch. The output `y` has ten numbers."""
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
+        for name, shape in (("x", taken), ("y", (SIZES[-1],)))
+    ]
+    graph = helper.make_graph(nodes, folder.name, ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, folder / "model.onnx")
+
+
 def mlp(folder):
     random = np.random.default_rng(1)
     nodes, weights, last = [], [], "x"
     for number, (rows, columns) in enumerate(zip(SIZES, SIZES[1:], strict=False)):
-        weights.append(
-            numpy_helper.from_array(random.normal(0, 0.03, (rows, columns)).astype(np.float32), f"w{number}")
-        )
+        weights.append(normal(random, f"w{number}", rows, columns))
         out = "y" if number == len(SIZES) - 2 else f"h{number}"
         nodes.append(helper.make_node("MatMul", [last, f"w{number}"], [out if out == "y" else f"m{number}"]))
         if out != "y":
             nodes.append(helper.make_node("Relu", [f"m{number}"], [out]))
         last = out
-    ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
-        for name, size in (("x", SIZES[0]), ("y", SIZES[-1]))
-    ]
-    graph = helper.make_graph(nodes, "mlp", ends[:1], ends[1:], weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    (folder / "mlp").mkdir(parents=True, exist_ok=True)
-    onnx.save(model, folder / "mlp" / "model.onnx")
+    save(folder / "mlp", nodes, weights, SIZES[:1])
+
+
+def conv(folder):
+    """Two layers of convolution over a picture, some milliseconds on one core."""
+    random, last, nodes, weights = np.random.default_rng(2), "x", [], []
+    for number, (taken, given) in enumerate(((3, 16), (16, 32))):
+        weights.append(normal(random, f"w{number}", given, taken, 3, 3))
+        nodes.append(helper.make_node("Conv", [last, f"w{number}"], [f"c{number}"], strides=[2, 2]))
+        last = f"h{number}"
+        nodes.append(helper.make_node("Relu", [f"c{number}"], [last]))
+    weights.append(normal(random, "w2", 32, SIZES[-1]))
+    nodes.append(helper.make_node("GlobalAveragePool", [last], ["p"]))
+    nodes.append(helper.make_node("Flatten", ["p"], ["f"]))
+    nodes.append(helper.make_node("MatMul", ["f", "w2"], ["y"]))
+    save(folder / "conv", nodes, weights, (3, 224, 224))
 
 
 where = Path(sys.argv[1])
 iris(where)
 mlp(where)
+conv(where)

@@ -1,4 +1,4 @@
-"""MLServer's models: echo and mean with its own NumPy codec, and the ONNX net."""
+"""MLServer's models: echo and mean with its own NumPy codec, and ONNX nets."""
 
 import numpy as np
 import onnxruntime
@@ -26,7 +26,7 @@ class Mean(Plain):
         return self.answer(np.array([array(payload).mean()], np.float32))
 
 
-class Mlp(Plain):
+class Net(Plain):
     async def load(self):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

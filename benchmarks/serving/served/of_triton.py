@@ -21,11 +21,11 @@ import joblib
 model = joblib.load("{folder}/iris/model.joblib")
 def run(arrays): return [model.predict(one) for one in arrays]
 """
-MLP = """
+NET = """
 import onnxruntime
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
-session = onnxruntime.InferenceSession("{folder}/mlp/model.onnx", options)
+session = onnxruntime.InferenceSession("{folder}/{net}/model.onnx", options)
 def run(arrays):
     found = session.run(None, {{"x": np.concatenate(arrays)}})[0]
     return np.split(found, np.cumsum([len(one) for one in arrays])[:-1])
@@ -48,5 +48,6 @@ goal, models = sys.argv[1:]
 write(goal, "echo", ECHO, (("TYPE_FP32", [-1, 4]), ("TYPE_FP32", [-1, 4])))
 write(goal, "mean", MEAN, (("TYPE_FP32", [1, 3, 224, 224]), ("TYPE_FP32", [1])))
 write(goal, "iris", IRIS.format(folder=models), (("TYPE_FP32", [-1, 4]), ("TYPE_INT64", [-1])))
-write(goal, "mlp", MLP.format(folder=models), (("TYPE_FP32", [784]), ("TYPE_FP32", [10])),
-      "max_batch_size: 64\ndynamic_batching { }")  # fmt: skip
+for net, dims in (("mlp", [784]), ("conv", [3, 224, 224])):
+    program = NET.format(folder=models, net=net)
+    write(goal, net, program, (("TYPE_FP32", dims), ("TYPE_FP32", [10])), "max_batch_size: 64\ndynamic_batching { }")
