@@ -33,6 +33,10 @@ async def echo(_call, message):
     return message
 
 
+async def large(_call, message):
+    return bytes(int(message))
+
+
 async def metadata(call, _message):
     return "\n".join(f"{name}={value}" for name, value in sorted(call.metadata.items())).encode()
 
@@ -142,6 +146,7 @@ async def served(limits=None):
     methods = {
         "/t/Quick": quick.method,
         "/t/Echo": Method(ASK, echo),
+        "/t/Large": Method(ASK, large),
         "/t/Metadata": Method(ASK, metadata),
         "/t/Refuse": Method(ASK, refuse),
         "/t/Break": Method(ASK, break_),

@@ -229,7 +229,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def fault(self, fault: StreamFault) -> None:
         self._strike()
-        self._outbox.control(http2.reset(fault.stream, fault.code))
+        self._outbox.write(http2.reset(fault.stream, fault.code))
         stream = self._streams.open.get(fault.stream)
         if stream is None:
             self._streams.abandon(fault.stream)

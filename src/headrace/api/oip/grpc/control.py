@@ -59,7 +59,7 @@ class Control:
         if flags & http2.ACK:
             self._ponged(payload)
         else:
-            self._outbox.control(http2.frame(http2.PING, http2.ACK, 0, payload))
+            self._outbox.write(http2.frame(http2.PING, http2.ACK, 0, payload))
 
     def _settings(self, flags: int, number: int, payload: bytes) -> None:
         if number:
@@ -75,7 +75,7 @@ class Control:
                 self._outbox.set_largest(value)
             elif name == http2.ENABLE_PUSH and value > 1:
                 raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is 0 or 1")
-        self._outbox.control(http2.frame(http2.SETTINGS, http2.ACK, 0))
+        self._outbox.write(http2.frame(http2.SETTINGS, http2.ACK, 0))
 
     def _reset(self, _flags: int, number: int, payload: bytes) -> None:
         if len(payload) != http2.NUMBER.size:

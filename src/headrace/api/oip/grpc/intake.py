@@ -27,7 +27,7 @@ class Intake:
         self._owed = 0  # bytes to give back to the connection
 
     def open(self) -> None:
-        self._outbox.control(http2.window_update(0, WINDOW - http2.FIRST_WINDOW))
+        self._outbox.write(http2.window_update(0, WINDOW - http2.FIRST_WINDOW))
 
     def arrived(self, length: int) -> None:
         """Bytes on the connection, whatever becomes of them. Raises ConnectionFault."""
@@ -71,7 +71,7 @@ class Intake:
         """Bytes are given back to the connection; told when they are worth a frame."""
         self._owed += length
         if self._owed * 8 >= self._size:
-            self._outbox.control(http2.window_update(0, self._owed))
+            self._outbox.write(http2.window_update(0, self._owed))
             self._room += self._owed
             self._owed = 0
 
@@ -79,7 +79,7 @@ class Intake:
         stream.admitted = True
         self.ended(stream)
         if self._size < WIDE:
-            self._outbox.control(http2.window_update(0, WIDE - self._size))
+            self._outbox.write(http2.window_update(0, WIDE - self._size))
             self._room += WIDE - self._size
             self._size = WIDE
         self.go_on(stream)
@@ -117,7 +117,7 @@ class Intake:
         except Status as why:
             self._refuse(stream, why)
             return
-        self._outbox.control(http2.window_update(stream.number, stream.taken))
+        self._outbox.write(http2.window_update(stream.number, stream.taken))
         stream.room += stream.taken
         stream.taken = 0
 

@@ -18,7 +18,7 @@ from headrace.api.oip.grpc.stream import Stream
 TURN = 256 * 1024  # bytes that one stream sends before the next one's turn
 COPIED = 64 * 1024  # bytes of a message that is copied together with its prefix
 HIGH_WATER = 1 << 20  # bytes in the transport's buffer before we stop writing
-MOST_UNREAD = 2 << 20  # bytes in it at which a peer that only makes us write is cut off
+MOST_UNREAD = 2 << 20  # bytes that we write after that, because we have to, to a peer that does not read
 
 Later = Callable[[Callable[[], None]], None]
 
@@ -43,6 +43,7 @@ class Outbox:
         self._window = self.initial = http2.FIRST_WINDOW  # of the connection; of a new stream
         self._largest = http2.SMALLEST_FRAME
         self._paused = self._lost = False
+        self._unread = 0  # bytes written since the peer reads no more
         self._gathered: list[bytes] = []  # small answers of this turn
         self._waiting: dict[int, Stream] = {}
         transport.set_write_buffer_limits(high=HIGH_WATER)
@@ -53,17 +54,16 @@ class Outbox:
         return self._paused or bool(self._waiting)
 
     def write(self, frame: bytes) -> None:
-        """Not under flow control. Behind what was given before."""
+        """Not under flow control. Behind what was given before. Who makes us write and does not read is cut off."""
         if self._gathered:
             self._flush()
+        if self._paused:
+            self._unread += len(frame)
+            if self._unread > MOST_UNREAD and not self._lost:
+                self.lost()
+                self._transport.abort()
         if not self._lost:
             self._transport.write(frame)
-
-    def control(self, frame: bytes) -> None:
-        """As `write`. Raises ConnectionFault when the peer makes us write and does not read."""
-        self.write(frame)
-        if self._paused and self._transport.get_write_buffer_size() > MOST_UNREAD:
-            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "the answers are not read")
 
     def close(self) -> None:
         """Once all has gone out."""
@@ -73,7 +73,7 @@ class Outbox:
     def lost(self) -> None:
         """Nothing goes out any more."""
         self._gathered.clear()
-        self._lost = True
+        self._lost = self._paused = True
 
     def answer(self, stream: Stream, message: bytes) -> bool:
         """The whole of a small answer, and the end of its stream. False when it has to go bit by bit: see `whole`."""
@@ -139,8 +139,9 @@ class Outbox:
         self._paused = True
 
     def resume(self) -> None:
-        self._paused = False
-        self._pump(self._waiting)
+        if not self._lost:
+            self._paused, self._unread = False, 0
+            self._pump(self._waiting)
 
     def widen(self, stream: Stream | None, increment: int) -> None:
         """A WINDOW_UPDATE. Raises ConnectionFault, StreamFault."""

@@ -233,7 +233,7 @@ class Running:
         if stream.done:
             return
         if not stream.begun:
-            self._outbox.control(self._first(stream, encoding))
+            self._outbox.write(self._first(stream, encoding))
         self._outbox.data(stream, payload)
         assert stream.drained is not None  # noqa: S101 - streaming calls have one
         while stream.queued > AHEAD:
