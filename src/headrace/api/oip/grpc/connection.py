@@ -103,17 +103,18 @@ class Connection(asyncio.BufferedProtocol):
         del exc
         if self._parting is not None:
             self._parting.cancel()
-        self._end_calls()
+        if self._lingers is None:
+            self._end_calls()
         self._left(self)
 
     def _end_calls(self) -> None:
-        """Nothing comes or goes any more."""
+        """Nothing comes or goes any more. What they hold comes back once nobody works on them."""
         self._outbox.lost()
         for stream in self._streams:
             stream.done, stream.inbox = True, None
             self._outbox.forget(stream)
             self._running.call_off(stream)
-        self._streams.open.clear()
+            self.settle(stream)
 
     def pause_writing(self) -> None:
         self._outbox.pause()
@@ -345,10 +346,10 @@ class Connection(asyncio.BufferedProtocol):
         self._streams.final = self._streams.latest
         self._outbox.write(http2.goaway(self._streams.latest, code, message))
         self._end_calls()
+        self._lingers = LINGER_BYTES
         if self._transport.is_closing():
             return
         self._transport.write_eof()
-        self._lingers = LINGER_BYTES
         self._parting = self._loop.call_later(LINGER, self._transport.close)
 
     def turn_away(self) -> None:

@@ -30,6 +30,11 @@ class Door:
         self._server: asyncio.Server | None = None
         self._listener: socket.socket | None = None
 
+    @property
+    def held(self) -> int:
+        """Bytes that count against `limits.bodies`."""
+        return 0 if self._desk is None else self._desk.held
+
     async def serve(self, listener: socket.socket) -> None:
         """Until `drain`."""
         async with asyncio.TaskGroup() as group:

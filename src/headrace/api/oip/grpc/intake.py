@@ -4,6 +4,9 @@ Without a key a connection gets no further than its first window. With one, a me
 a call that reads message by message gets the next ones once it has read those before.
 """
 
+import asyncio
+from functools import partial
+
 from headrace.api.oip.grpc import http2, status
 from headrace.api.oip.grpc.desk import Desk
 from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
@@ -110,6 +113,7 @@ class Intake:
             self._refuse(stream, Status(Code.RESOURCE_EXHAUSTED, "this call takes small messages only"))
         elif stream.task is None and stream.asking is None:
             stream.asking = self._desk.group.create_task(self._admit(stream, actions))
+            stream.asking.add_done_callback(partial(self._asked, stream))
 
     def _open(self, stream: Stream) -> None:
         try:
@@ -135,6 +139,7 @@ class Intake:
             self._running.refuse(stream, status.of(error))
         else:
             self.admitted(stream)
-        finally:
-            stream.asking = None
-            self._running.settle(stream)
+
+    def _asked(self, stream: Stream, _task: asyncio.Task[None]) -> None:
+        stream.asking = None
+        self._running.settle(stream)

@@ -66,9 +66,10 @@ class Outbox:
             self._transport.write(frame)
 
     def close(self) -> None:
-        """Once all has gone out."""
-        self._flush()
-        self._transport.close()
+        """Once all has gone out. Where nothing can, whoever found that out closes."""
+        if not self._lost:
+            self._flush()
+            self._transport.close()
 
     def lost(self) -> None:
         """Nothing goes out any more."""

@@ -1,7 +1,7 @@
 """The calls of one connection while they run: started, answered, refused, called off."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -50,7 +50,18 @@ class Running:
             stream.incoming, stream.drained = asyncio.Event(), asyncio.Event()
         elif method.at_once is not None and self._ask_first(stream, method.at_once):
             return
-        stream.task = self._desk.group.create_task(self._run(stream, method))
+        self._work(stream, self._run(stream, method))
+
+    def _work(self, stream: Stream, work: Coroutine[None, None, None]) -> None:
+        """In a task. One that is called off before its first step runs no line of its own, so others see to its end."""
+        stream.task = self._desk.group.create_task(work)
+        stream.task.add_done_callback(partial(self._worked, stream))
+
+    def _worked(self, stream: Stream, _task: asyncio.Task[None]) -> None:
+        stream.task = None
+        if not stream.done:  # called off without anybody having said why
+            self.refuse(stream, Status(Code.CANCELLED, "the call was called off"))
+        self.settle(stream)
 
     def expire(self, stream: Stream) -> None:
         self.refuse(stream, Status(Code.DEADLINE_EXCEEDED, "Deadline Exceeded"))
@@ -115,16 +126,13 @@ class Running:
         elif isinstance(said, Exception):
             self.refuse(stream, status.of(said))
         else:
-            stream.task = self._desk.group.create_task(self._find(stream, said))
+            self._work(stream, self._find(stream, said))
 
     async def _find(self, stream: Stream, said: Awaitable[bytes]) -> None:
         try:
             await self._answer(stream, await said)
         except Exception as error:  # noqa: BLE001 - as below
             self.refuse(stream, status.of(error))
-        finally:
-            stream.task = None
-            self.settle(stream)
 
     async def _run(self, stream: Stream, method: Method) -> None:
         try:
@@ -141,11 +149,6 @@ class Running:
                 self._end(stream, Code.OK, OK)
         except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes a status
             self.refuse(stream, status.of(error))
-        finally:
-            if not stream.done:  # called off without anybody having said why
-                self.refuse(stream, Status(Code.CANCELLED, "the call was called off"))
-            stream.task = None
-            self.settle(stream)
 
     def _exchange(self, stream: Stream) -> Exchange:
         return Exchange(
