@@ -20,6 +20,7 @@ from headrace.domain.ids import VersionKey
 from headrace.domain.listing import CAP, Filter, Page
 from headrace.domain.model import Model
 from headrace.domain.version import Version
+from headrace.storage.shared import Shared
 
 CACHED = 10_000  # names
 MAX_AGE = 2.0  # seconds that a change by another process may stay unseen; a change by this one is seen at once
@@ -42,10 +43,11 @@ class Directory:
     def __init__(self, models: Models, versions: Versions, clock: Callable[[], float] = time.monotonic) -> None:
         self._models, self._versions, self._clock = models, versions, clock
         self._entries: dict[str, _Entry] = {}
+        self._reading: Shared[tuple[str, Turn], _Entry] = Shared()
 
     async def resolve(self, principal: Principal, name: str, version: str | None = None) -> tuple[Model, Version]:
         """What may be asked now. Raises NotFound, NotReady for what is known but not active, Invalid when ambiguous."""
-        entry = self._kept(name) or await self._read(name)
+        entry = await self._entry(name)
         model = _meant(entry.models, principal, name)
         found = entry.versions.get((model.identifier, version))
         if found is None:
@@ -57,7 +59,7 @@ class Directory:
 
     async def known(self, principal: Principal, name: str, version: str | None = None) -> tuple[Model, Version]:
         """The same, but a version that is not active will do when no active one is meant. Raises NotFound, Invalid."""
-        entry = self._kept(name) or await self._read(name)
+        entry = await self._entry(name)
         model = _meant(entry.models, principal, name)
         try:
             text = active_version(model, name, version)
@@ -67,11 +69,11 @@ class Directory:
 
     async def model(self, principal: Principal, name: str) -> Model:
         """Raises NotFound, Invalid."""
-        return _meant((self._kept(name) or await self._read(name)).models, principal, name)
+        return _meant((await self._entry(name)).models, principal, name)
 
     async def identified(self, principal: Principal, identifier: str) -> Model:
         """By its identifier alone. Raises NotFound, in the same words for what is not there and what is hidden."""
-        for model in (self._kept(identifier) or await self._read(identifier)).models:
+        for model in (await self._entry(identifier)).models:
             if model.identifier == identifier and access.sees_model(principal, model):
                 return model
         raise NotFound(f"Model {identifier} not found")
@@ -82,6 +84,9 @@ class Directory:
         while len(page := await self._models.find(_every(principal, len(found) // CAP + 1))) == CAP:
             found += page
         return found + page
+
+    async def _entry(self, name: str) -> _Entry:
+        return self._kept(name) or await self._reading.of((name, self.turn), lambda: self._read(name))
 
     def _kept(self, name: str) -> _Entry | None:
         entry = self._entries.get(name)

@@ -1,6 +1,7 @@
 """The doors with real rooms behind them; only the replicas are functions in this process."""
 
 import asyncio
+import random
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -210,6 +211,25 @@ async def house(data: Path, server=None, jobs=None, lifecycle=None, **more):
         running.cancel()
         await asyncio.gather(running, ask.close(), return_exceptions=True)
         database.close()
+
+
+def reads_end_in_any_order(home):
+    """As they do where several connections read one file."""
+    read, chance = home.database.read, random.Random(1)
+
+    async def later(transaction):
+        found = await read(transaction)
+        await asyncio.sleep(chance.uniform(0, 0.02))
+        return found
+
+    home.database.read = later
+
+
+async def change_everything(home, key):
+    """Nothing that was remembered of keys, models and this version may be used any more."""
+    await home.rooms.versions.change(key, lambda one: one, now())
+    await home.rooms.models.change(key.model, lambda one: one, now())
+    await home.key_of(f"{random.random()}@example.com", *RUNS)
 
 
 RUNS = (Role.DEVELOPER,)

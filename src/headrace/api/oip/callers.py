@@ -9,6 +9,7 @@ from headrace.api.hosts import is_loopback
 from headrace.domain.account import Action, Principal, Role
 from headrace.domain.errors import Forbidden, Invalid
 from headrace.settings import Settings
+from headrace.storage.recent import Recent
 
 TOKEN = "triton-access-token"  # noqa: S105 - the name of a header
 GRPC_TOKEN = f"triton-grpc-protocol-{TOKEN}"
@@ -25,10 +26,10 @@ class Callers:
     """Raises Invalid when accounts.open is set for a server that other machines can reach."""
 
     def __init__(self, keys: Keys, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._keys, self._clock = keys, clock
+        self._keys = keys
         self._open = settings.accounts.open
         self._origins = frozenset(settings.server.origins)
-        self._somebody: tuple[float, Principal] | None = None
+        self._somebody: Recent[frozenset[Role], Principal] = Recent(1, MAX_AGE, clock)
         if settings.oip.shared_memory and not is_loopback(settings.server.host):
             raise Invalid(
                 f"oip.shared_memory is for clients on this machine, and others can reach {settings.server.host}: it is "
@@ -59,6 +60,4 @@ class Callers:
         return principal
 
     async def _anybody(self) -> Principal:
-        if self._somebody is None or self._clock() - self._somebody[0] > MAX_AGE:
-            self._somebody = (self._clock(), await self._keys.administrator(OPEN_ROLES))
-        return self._somebody[1]
+        return await self._somebody.of(OPEN_ROLES, lambda: self._keys.administrator(OPEN_ROLES))

@@ -14,6 +14,7 @@ from headrace.api.oip.callers import Callers
 from headrace.catalog.directory import Directory
 from headrace.domain.account import Action
 from headrace.domain.version import Version
+from headrace.storage.shared import Shared
 
 MAX_AGE = 1.0  # seconds
 KEPT = 4_096
@@ -44,6 +45,7 @@ class Permits:
     ) -> None:
         self._keys, self._callers, self._directory, self._clock = keys, callers, directory, clock
         self._kept: dict[tuple[Caller, str, str | None], Permit] = {}
+        self._finding: Shared[tuple[Caller, str, str | None, int], Permit] = Shared()
 
     def known(self, caller: Caller, name: str, version: str | None) -> Permit | None:
         """What was found out a moment ago. None: ask `find`."""
@@ -53,9 +55,18 @@ class Permits:
         return permit
 
     async def find(self, caller: Caller, name: str, version: str | None) -> Permit:
-        """Raises Unauthenticated, Forbidden, and as Directory.resolve does: errors are not remembered."""
+        """The same, found out if need be: callers go on in the order in which they came.
+
+        Raises Unauthenticated, Forbidden, and as Directory.resolve does: errors are not remembered.
+        """
+        asked = (caller, name, version, self._keys.turn + self._directory.turn)
+        return await self._finding.of(asked, lambda: self._find(caller, name, version))
+
+    async def _find(self, caller: Caller, name: str, version: str | None) -> Permit:
+        if (permit := self.known(caller, name, version)) is not None:
+            return permit
         until, turn = self._clock() + MAX_AGE, self._keys.turn + self._directory.turn
-        principal = await self._callers.allowed(ASK, caller.authorization, caller.origin, caller.team)
+        principal = await self._callers.allowed(ASK, *caller)
         _, found = await self._directory.resolve(principal, name, version)
         permit = Permit(found, principal.team, found.timeout.run / 1000, until, turn)
         if len(caller.authorization or "") + len(caller.origin or "") + len(caller.team or "") <= LONGEST:

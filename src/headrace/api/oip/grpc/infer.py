@@ -84,18 +84,15 @@ class Infer:
 
     async def unary(self, call: Call, message: bytes) -> bytes:
         asked = self._scanner.scan(message)
-        caller, version = caller_of(call.metadata), asked.version or None
-        if self._permits.known(caller, asked.name, version) is None:
-            await self._permits.find(caller, asked.name, version)
-        answer = await self.one(call, asked, message)
+        permit = await self._permits.find(caller_of(call.metadata), asked.name, asked.version or None)
+        answer = await self.one(call, asked, message, permit.version)
         if self._cloudevents is not None:
             identifier = asked.identifier or call.metadata.get(REQUEST_ID, "")
             call.trailing.extend(self._cloudevents.headers(asked.name, as_header(identifier)))
         return answer
 
-    async def one(self, call: Call, asked: Asked, message: bytes) -> bytes:
-        """Raises Status, and as Directory.resolve and Ask.one do."""
-        version = await self.version(call, asked)
+    async def one(self, call: Call, asked: Asked, message: bytes, version: Version) -> bytes:
+        """Queued before anything is waited for. Raises Status, and as Ask.one does."""
         hints = of_parameters(asked.parameters, call.principal.team)
         question = self.question(call, asked, message)
         if hints is NONE:
@@ -110,6 +107,7 @@ class Infer:
         return await self.body(answer) or b""
 
     async def version(self, call: Call, asked: Asked) -> Version:
+        """Raises as Directory.resolve does."""
         _, version = await self._directory.resolve(call.principal, asked.name, asked.version or None)
         return version
 

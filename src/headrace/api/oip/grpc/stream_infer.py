@@ -31,7 +31,6 @@ def _says(*, final: bool) -> bytes:
 
 
 _FINAL, _MORE = _says(final=True), _says(final=False)
-_SEQUENCE = b"sequence_id"
 PROFILES = TRITON, MLSERVER = "triton", "mlserver"  # of streams
 _RESPONSE = b"\x12"  # field 2 of a ModelStreamInferResponse
 
@@ -55,11 +54,11 @@ class StreamInfer:
         strict = bare or call.metadata.get("triton_grpc_error") == "true"
         slots, turns = asyncio.Semaphore(AT_ONCE), _Turns()
 
-        async def answer(message: bytes, turn: _Turn | None) -> None:
+        async def answer(begun: _Begun, turn: _Turn | None) -> None:
             try:
                 if turn is not None and turn.before is not None:
                     await turn.before.wait()
-                await self._answer(call, message, speaker, strict=strict)
+                await self._answer(call, begun, strict=strict)
             finally:
                 turns.over(turn)
                 slots.release()
@@ -69,7 +68,8 @@ class StreamInfer:
             async with asyncio.TaskGroup() as group:
                 try:
                     while (message := await _next(exchange, slots)) is not None:
-                        group.create_task(answer(message, turns.begin(message)))
+                        begun = await self._begin(call, message, speaker)
+                        group.create_task(answer(begun, turns.begin(begun.asked)))
                 except Status as error:  # those that have begun are answered first
                     why = error
         except ExceptionGroup as errors:
@@ -77,7 +77,8 @@ class StreamInfer:
         if why is not None:
             raise why
 
-    async def _answer(self, call: Call, message: bytes, speaker: "Speaker", *, strict: bool) -> None:
+    async def _begin(self, call: Call, message: bytes, speaker: "Speaker") -> "_Begun":
+        """All that may take a while before it is queued, one message after the other: so they are queued in order."""
         asked = Asked()
         try:
             asked = scan(message)
@@ -85,14 +86,27 @@ class StreamInfer:
             if self._shared is not None and REGION in message:
                 message, places = await self._shared.take(call.principal.team, message)
                 speaker = _Shared(speaker, self._shared, call.principal.team, places)
-            if metadata.tensors_of(version).streams:
-                await self._many(call, asked, message, version, speaker)
-            else:
-                await speaker.say(await self._infer.one(call, asked, message), more=False)
+        except Exception as error:  # noqa: BLE001 - said where it is answered
+            return _Begun(asked, message, speaker, error)
+        return _Begun(asked, message, speaker, version)
+
+    async def _answer(self, call: Call, begun: "_Begun", *, strict: bool) -> None:
+        try:
+            await self._ask(call, begun)
         except Exception as error:
             if strict:
                 raise
-            await speaker.say_no(asked, status.of(error))
+            await begun.speaker.say_no(begun.asked, status.of(error))
+
+    async def _ask(self, call: Call, begun: "_Begun") -> None:
+        """Raises what was found wrong before, Status, and as Ask.one and Ask.stream do."""
+        asked, message, version = begun.asked, begun.message, begun.version
+        if isinstance(version, Exception):
+            raise version
+        if metadata.tensors_of(version).streams:
+            await self._many(call, asked, message, version, begun.speaker)
+        else:
+            await begun.speaker.say(await self._infer.one(call, asked, message, version), more=False)
 
     async def _many(self, call: Call, asked: Asked, message: bytes, version: Version, speaker: "Speaker") -> None:
         """Raises Status, and as Ask.stream does; also after some answers."""
@@ -120,6 +134,16 @@ class Speaker(Protocol):
     async def end(self, asked: Asked, version: Version) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A request of a stream, before it is queued. `version`: or what is wrong with the request."""
+
+    asked: Asked
+    message: bytes
+    speaker: Speaker
+    version: Version | Exception
+
+
 async def _next(exchange: Exchange, slots: asyncio.Semaphore) -> bytes | None:
     """The next request, when there is a slot for it. Raises Status."""
     await slots.acquire()
@@ -139,14 +163,8 @@ class _Turns:
     def __init__(self) -> None:
         self._last: dict[tuple[str, str, bytes], asyncio.Event] = {}
 
-    def begin(self, message: bytes) -> _Turn | None:
+    def begin(self, asked: Asked) -> _Turn | None:
         """None: it is of no sequence."""
-        if _SEQUENCE not in message:
-            return None
-        try:
-            asked = scan(message)
-        except Invalid:  # said where it is answered
-            return None
         one = asked.parameters.get("sequence_id")
         if one is None:
             return None
