@@ -22,11 +22,11 @@ HELLO = http2.PREFACE + http2.settings({})
 
 
 async def admit(head, _actions):
-    if head.authorization == "wait":
+    if head.caller.authorization == "wait":
         await asyncio.Event().wait()
-    if head.authorization not in (KEY, None):
+    if head.caller.authorization not in (KEY, None):
         raise Unauthenticated("this access key is not known here")
-    return head.authorization
+    return head.caller.authorization
 
 
 async def echo(_call, message):

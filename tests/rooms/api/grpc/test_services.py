@@ -10,6 +10,7 @@ import pytest
 from rooms.api.grpc.peers import listening
 from rooms.api.house import RUNS
 
+from headrace.api.oip.callers import GRPC_TOKEN
 from headrace.api.oip.grpc import services
 from headrace.api.oip.proto import health_pb2, model_repository_pb2, reflection_v1_pb2, reflection_v1alpha_pb2
 from headrace.api.oip.proto import inference_pb2 as pb
@@ -23,6 +24,7 @@ from headrace.domain.model import Scope, Visibility
 from headrace.domain.question import Answer, Fault, Form, Output
 from headrace.domain.tensor import TensorModel, TensorSpec
 from headrace.domain.version import VersionStatus
+from headrace.settings import AccountSettings
 
 TENSORS = TensorModel(
     "onnxruntime_onnx", (TensorSpec("x", "FP32", (-1, 4)),), (TensorSpec("y", "BYTES", (-1, 4)),), max_batch_size=8
@@ -359,3 +361,29 @@ async def test_every_method_of_the_proto_is_there(home) -> None:
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 assert f"/{service.full_name}/{method.name}" in known
+
+
+@pytest.mark.usefixtures("model")
+async def test_the_key_as_pytriton_sends_it(channel, home) -> None:
+    """It is read for every method: also where a call goes without a coroutine, and with parameters of its own."""
+    token = Stub(channel, "", services.OIP)
+    token.metadata = ((GRPC_TOKEN, home.key),)
+    parameters = {"sequence_id": pb.InferParameter(int64_param=1)}
+
+    assert "iris" == (await token.ModelMetadata(pb.ModelMetadataRequest(name="iris"))).name
+    for _ in range(3):
+        assert "42" == (await token.ModelInfer(request("42"))).id
+        assert "43" == (await token.ModelInfer(request("43", parameters=parameters))).id
+    token.metadata = ((GRPC_TOKEN, "a.b"),)
+    assert grpc.StatusCode.UNAUTHENTICATED == (await failure(token.ModelInfer(request("42"))))[0]
+
+
+@pytest.mark.usefixtures("model")
+async def test_a_wrong_token_opens_no_open_door(home) -> None:
+    accounts = AccountSettings(open=True, admin_email="admin@example.com")
+    settings = replace(home.rooms.settings, accounts=accounts)
+    async with opened(replace(home, rooms=replace(home.rooms, settings=settings))) as channel:
+        stub = Stub(channel, "", services.OIP)
+        assert grpc.StatusCode.NOT_FOUND == (await failure(stub.ModelInfer(request("42", "nope"))))[0]
+        stub.metadata = ((GRPC_TOKEN, "a.b"),)
+        assert grpc.StatusCode.UNAUTHENTICATED == (await failure(stub.ModelInfer(request("42"))))[0]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hpack import Decoder, HPACKError
 from hpack.table import HeaderTable
 
+from headrace.api.oip.callers import GRPC_TOKEN, authorization
 from headrace.api.oip.grpc import varint
 from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode
 from headrace.api.oip.grpc.status import Code, as_header
@@ -40,7 +41,6 @@ class Head:
     path: str
     content_type: str
     metadata: Mapping[str, str]  # names in lower case; the last one of a name
-    authorization: str | None
     timeout: float | None  # seconds
     encoding: str  # of the messages that come
     accepts: frozenset[str]  # encodings of messages that the client reads
@@ -135,7 +135,6 @@ def read(pairs: Iterable[tuple[str, str]]) -> Head:
         path=pseudo[":path"],
         content_type=fields.get("content-type", ""),
         metadata=fields,
-        authorization=fields.get("authorization"),
         timeout=_timeout(fields.get("grpc-timeout")),
         encoding=fields.get("grpc-encoding", "identity"),
         accepts=frozenset(one.strip() for one in fields.get("grpc-accept-encoding", "").split(",")),
@@ -146,7 +145,9 @@ def read(pairs: Iterable[tuple[str, str]]) -> Head:
 
 
 def caller_of(metadata: Mapping[str, str]) -> Caller:
-    return Caller(metadata.get("authorization"), metadata.get("origin"), metadata.get("modzy-team-id"))
+    """The one place that says who asks, for every method."""
+    given = authorization(metadata.get("authorization"), metadata.get(GRPC_TOKEN))
+    return Caller(given, metadata.get("origin"), metadata.get("modzy-team-id"))
 
 
 def _check(name: str, value: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from headrace.api.oip.callers import GRPC_TOKEN, Callers, authorization
+from headrace.api.oip.callers import Callers
 from headrace.api.oip.grpc import shared_memory
 from headrace.api.oip.grpc.about import About
 from headrace.api.oip.grpc.calls import Admit, Limits, Method
@@ -60,9 +60,7 @@ def door(rooms: Rooms) -> Door:
 
 def admit(callers: Callers) -> Admit:
     async def allowed(head: Head, actions: tuple[Action, ...]) -> Principal:
-        given = head.metadata
-        key = authorization(head.authorization, given.get(GRPC_TOKEN))
-        return await callers.allowed(actions, key, given.get("origin"), given.get("modzy-team-id"))
+        return await callers.allowed(actions, *head.caller)
 
     return allowed
 
