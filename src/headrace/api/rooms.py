@@ -1,5 +1,6 @@
 """What the doors are given: the rooms behind them, made by assemble."""
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,4 +63,5 @@ class Rooms:
     regions: Regions = field(default_factory=Regions)
     calls: Requests = field(default_factory=lambda: Requests("grpc"))
     requests: Requests = field(default_factory=lambda: Requests("http"))
+    naming: asyncio.Lock = field(default_factory=asyncio.Lock)  # from looking for a name to making a model of it
     slots: Slots = field(default_factory=lambda: Slots(0))

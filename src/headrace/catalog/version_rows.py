@@ -69,6 +69,14 @@ def load(tx: Tx, key: VersionKey, *, lock: bool = False) -> Version:
     return _to_version(row)
 
 
+def published_beside(tx: Tx, key: VersionKey) -> list[Version]:
+    """The active versions of the model but this one. All its versions are locked: nobody publishes now."""
+    mine = model_versions.c.model == key.model
+    tx.execute(select(model_versions.c.version).where(mine).order_by(model_versions.c.version).with_for_update()).all()
+    others = and_(mine, model_versions.c.version != key.version, model_versions.c.status == VersionStatus.ACTIVE.value)
+    return [_to_version(row) for row in tx.execute(select(model_versions.c.document).where(others))]
+
+
 def of_model(tx: Tx, model: str) -> list[Version]:
     found = tx.execute(select(model_versions.c.document).where(model_versions.c.model == model))
     return [_to_version(row) for row in found]

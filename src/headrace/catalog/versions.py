@@ -89,17 +89,29 @@ class Versions:
 
         Raises NotFound, TooLarge, and what `fn` raises: then nothing is changed.
         """
-
-        def transaction(tx: Tx) -> Version:
-            old = version_rows.load(tx, key, lock=True)
-            new = replace(fn(old), key=old.key, created=old.created, created_by=old.created_by, updated=now)
-            version_rows.save(tx, new, lists=new.status is not old.status)
-            return new
-
         try:
-            return await self._database.write(transaction)
+            return await self._database.write(lambda tx: _change(tx, key, fn, now))
         finally:
             self._events.tell(CHANGED, str(key))
+
+    async def change_only(
+        self, key: VersionKey, fn: Callable[[Version], Version], others: Callable[[Version], Version], now: Millis
+    ) -> Version:
+        """As `change`; and in the same transaction `others` of each other version of the model that is active."""
+
+        def transaction(tx: Tx) -> tuple[Version, _Found]:
+            beside = version_rows.published_beside(tx, key)
+            for one in beside:
+                version_rows.save(tx, replace(others(one), key=one.key, updated=now), lists=False)
+            return _change(tx, key, fn, now, lists=bool(beside)), beside
+
+        changed: _Found = []
+        try:
+            version, changed = await self._database.write(transaction)
+        finally:
+            for one in (key, *(other.key for other in changed)):
+                self._events.tell(CHANGED, str(one))
+        return version
 
     async def everything(self) -> _Found:
         """Of all models and whatever their status: for finding out what is still needed."""
@@ -120,3 +132,11 @@ class Versions:
             self._recent.clear()
         else:
             self._recent.forget(VersionKey(model, version))
+
+
+def _change(tx: Tx, key: VersionKey, fn: Callable[[Version], Version], now: Millis, *, lists: bool = False) -> Version:
+    """`lists`: of the model's versions others have changed as well."""
+    old = version_rows.load(tx, key, lock=True)
+    new = replace(fn(old), key=old.key, created=old.created, created_by=old.created_by, updated=now)
+    version_rows.save(tx, new, lists=lists or new.status is not old.status)
+    return new

@@ -1,5 +1,6 @@
 """The last step: a version's status. Publishing waits for tests that still run, because clients do not (B.4)."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from headrace import faults
@@ -18,15 +19,30 @@ class Activate:
     async def change_status(self, key: VersionKey, status: VersionStatus) -> Version:
         """Raises NotFound, Conflict for a move that is not allowed, NotReady when a step is missing or has failed."""
         if status is VersionStatus.ACTIVE:
-            for kind in StepKind:
-                await self._steps.over(kind, key)
+            await self._tested(key)
+        return await self._changed(self._versions.change(key, _move_to(status), now()))
 
-        def move(version: Version) -> Version:
-            check_move(version, status)
-            return replace(version, status=status)
+    async def publish_only(self, key: VersionKey) -> Version:
+        """Active from now on, and no other version of its model: at no moment both or none. Raises as above."""
+        await self._tested(key)
+        active, inactive = _move_to(VersionStatus.ACTIVE), _move_to(VersionStatus.INACTIVE)
+        return await self._changed(self._versions.change_only(key, active, inactive, now()))
 
+    async def _tested(self, key: VersionKey) -> None:
+        for kind in StepKind:
+            await self._steps.over(kind, key)
+
+    async def _changed(self, change: Awaitable[Version]) -> Version:
         faults.point("activate.before")
-        changed = await self._versions.change(key, move, now())
+        changed = await change
         faults.point("activate.committed")
         self._fleet.changed()
         return changed
+
+
+def _move_to(status: VersionStatus) -> Callable[[Version], Version]:
+    def move(version: Version) -> Version:
+        check_move(version, status)
+        return replace(version, status=status)
+
+    return move

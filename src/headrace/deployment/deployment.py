@@ -158,6 +158,10 @@ class Deployment:
         """See Activate: publishing waits for a test that runs."""
         return await self._activate.change_status(key, status)
 
+    async def publish_only(self, key: VersionKey) -> Version:
+        """The same for a version that is to be the only active one of its model."""
+        return await self._activate.publish_only(key)
+
 
 def _check_open(version: Version) -> None:
     if version.status in CLOSED:

@@ -55,6 +55,24 @@ def numbers(found):
     return [version.key.version for version in found]
 
 
+async def test_of_versions_that_are_published_alone_one_is_active(versions, models, key):
+    keys = [key, *(VersionKey(key.model, f"{number}.0.0") for number in range(2, 6))]
+    for one in keys[1:]:
+        await versions.create(one, "ann@example.com", NOW)
+    for one in keys:
+        await versions.change(one, with_all_steps, NOW)
+    await versions.change(key, become(VersionStatus.ACTIVE), NOW)
+    active, inactive = become(VersionStatus.ACTIVE), become(VersionStatus.INACTIVE)
+    async with asyncio.TaskGroup() as group:
+        for one in keys[1:]:
+            group.create_task(versions.change_only(one, active, inactive, NOW))
+
+    [only] = (await models.get(key.model)).active_versions
+    assert {"2.0.0", "3.0.0", "4.0.0", "5.0.0"} >= {only}
+    assert [only] == [one.key.version for one in await versions.active()]
+    assert VersionStatus.INACTIVE is (await versions.get(key)).status  # not what was remembered
+
+
 async def test_a_new_version_is_a_draft_with_the_documented_defaults(versions, key):
     made = await versions.get(key)
 

@@ -8,6 +8,7 @@ from rooms.deployment.shelved import CLAIMS, Works, running, works
 from rooms.fleet.acting import Shout
 
 from headrace.domain.errors import Conflict, Invalid, ModelFailed, NotReady
+from headrace.domain.ids import VersionKey
 from headrace.domain.version import ARM, InputSpec, Requirement, Step, StepState, VersionStatus
 from headrace.runners.runner import Ending
 
@@ -235,6 +236,22 @@ async def test_what_is_published_takes_over_the_replica_of_its_test(tmp_path) ->
         await here.until(lambda: here.fleet.status(key).ready == 1)
 
         assert 1 == len(here.runner.acted)
+
+
+async def test_what_is_published_alone_takes_the_place_of_what_was_before(tmp_path) -> None:
+    async with works(tmp_path) as here:
+        before = await here.version()
+        key = VersionKey(before.model, "2.0.0")
+        await here.versions.create(key, "a@b.c", 0)
+        with pytest.raises(NotReady):
+            await here.deployment.publish_only(key)
+        assert (await here.versions.get(before)).active
+        tested = await here.versions.get(before)
+        await here.change(key, image_step=tested.image_step, load=tested.load, run=tested.run, recipe=tested.recipe)
+
+        assert (await here.deployment.publish_only(key)).active
+        assert (await here.deployment.publish_only(key)).active
+        assert VersionStatus.INACTIVE is (await here.versions.get(before)).status
 
 
 async def test_moves_that_are_not_allowed(tmp_path) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator
+from itertools import count
 from typing import Any
 
 from headrace.accounts import access
@@ -15,15 +16,14 @@ from headrace.api.oip import metadata
 from headrace.api.oip.brought import Brought
 from headrace.api.rooms import Rooms
 from headrace.api.spool import spooled
-from headrace.catalog.search import VersionQuery
 from headrace.deployment.steps import UNDER_WAY, StepKind
 from headrace.domain.account import Action, Principal
 from headrace.domain.clock import now
-from headrace.domain.errors import Forbidden, Invalid, NotFound, Unavailable
+from headrace.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from headrace.domain.ids import VersionKey
 from headrace.domain.model import Model
 from headrace.domain.tensor import TensorSpec
-from headrace.domain.version import StepState, Version, VersionStatus
+from headrace.domain.version import StepState, Version
 
 LOOK = 0.05  # seconds between two looks at a step that goes on by itself
 LONGEST = 3_600.0  # seconds for unpacking and for making the environment
@@ -57,23 +57,21 @@ class Loading:
 
     async def _draft(self, principal: Principal, name: str, number: int) -> VersionKey:
         """The first free one of the versions N.0.0, N.0.1 and so on."""
-        try:
-            model = await self._rooms.directory.model(principal, name)
-        except NotFound:
-            made = await self._rooms.models.create(name, f"{number}.0.0", principal, now())
-            return VersionKey(made.identifier, f"{number}.0.0")
+        async with self._rooms.naming:
+            try:
+                model = await self._rooms.directory.model(principal, name)
+            except NotFound:
+                made = await self._rooms.models.create(name, f"{number}.0.0", principal, now())
+                return VersionKey(made.identifier, f"{number}.0.0")
         check_own(principal, model, name)
-        text = await self._free(model, number)
-        made_version = await self._rooms.versions.create(
-            VersionKey(model.identifier, text), principal.user.email, now()
-        )
-        return made_version.key
-
-    async def _free(self, model: Model, number: int) -> str:
-        """Those that were deleted count as well: their jobs still name them."""
-        gone = await self._rooms.versions.list(model.identifier, VersionQuery(status=VersionStatus.DELETED))
-        taken = {*model.versions, *(one.key.version for one in gone)}
-        return next(text for patch in range(len(taken) + 1) if (text := f"{number}.0.{patch}") not in taken)
+        keys = (VersionKey(model.identifier, f"{number}.0.{patch}") for patch in count())
+        while (key := next(keys)).version in model.versions:
+            pass
+        while True:
+            try:
+                return (await self._rooms.versions.create(key, principal.user.email, now())).key
+            except Conflict:  # it was deleted, and its jobs still name it; or another server was faster
+                key = next(keys)
 
     async def _bring_in(self, key: VersionKey, found: Brought) -> None:
         limit = self._rooms.settings.server.upload_limit

@@ -80,14 +80,9 @@ class Repository:
         """
         if found is None:
             model = await self._own(principal, name)
-            await self._publish(name, VersionKey(model.identifier, await self._loadable(model, name)))
-            return
-        key = await self._new(principal, name, found)
-        await self._publish(name, key)
-        for text in (await self._rooms.models.get(key.model)).active_versions:
-            if text != key.version:
-                before = VersionKey(key.model, text)
-                await self._rooms.deployment.change_status(before, VersionStatus.INACTIVE)
+            await self._publish(name, VersionKey(model.identifier, await self._loadable(model, name)), only=False)
+        else:
+            await self._publish(name, await self._new(principal, name, found), only=True)
 
     async def _new(self, principal: Principal, name: str, found: Brought) -> VersionKey:
         try:
@@ -97,12 +92,14 @@ class Repository:
         except HeadraceError as error:
             raise Invalid(f"load failed for model '{name}': {error.message}", technical=error.technical) from None
 
-    async def _publish(self, name: str, key: VersionKey) -> None:
+    async def _publish(self, name: str, key: VersionKey, *, only: bool) -> None:
+        """`only`: no other version of the model is active afterwards."""
+        deployment = self._rooms.deployment
         version = await self._rooms.versions.get(key)
         try:
             async with self._rooms.fleet.hold(key) as held:  # first the proof: what does not start stays back
                 await held.ready(version.timeout.status / 1000 + ROOM)
-                await self._rooms.deployment.change_status(key, VersionStatus.ACTIVE)
+                await (deployment.publish_only(key) if only else deployment.change_status(key, VersionStatus.ACTIVE))
         except StorageFailed:
             raise
         except HeadraceError as error:

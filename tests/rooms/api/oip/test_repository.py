@@ -193,3 +193,13 @@ def test_states_of_drafts():
 async def _model(home):
     principal = await home.rooms.keys.principal(f"ApiKey {home.key}")
     return await home.rooms.directory.model(principal, "echo")
+
+
+async def test_loads_of_one_new_name_at_once_make_versions_of_one_model(home):
+    principal = await home.rooms.keys.principal(f"ApiKey {home.key}")
+    doors = [Loading(home.rooms), Loading(home.rooms)]  # REST and gRPC have one each
+    drafts = [doors[place % 2]._draft(principal, "new", 1) for place in range(4)]  # noqa: SLF001 - as above
+    keys = await asyncio.gather(*drafts)
+
+    assert {"1.0.0", "1.0.1", "1.0.2", "1.0.3"} == {key.version for key in keys}
+    assert 1 == len({key.model for key in keys})
