@@ -5,14 +5,11 @@ request or else with zeros. A version that fails on the way stays where it is, w
 """
 
 import asyncio
-import json
-import math
 from collections.abc import AsyncIterator
 from itertools import count
-from typing import Any
 
 from headrace.accounts import access
-from headrace.api.oip import metadata
+from headrace.api.oip import zeros
 from headrace.api.oip.brought import Brought
 from headrace.api.rooms import Rooms
 from headrace.api.spool import spooled
@@ -22,13 +19,11 @@ from headrace.domain.clock import now
 from headrace.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from headrace.domain.ids import VersionKey
 from headrace.domain.model import Model
-from headrace.domain.tensor import TensorSpec
 from headrace.domain.version import StepState, Version
 
 LOOK = 0.05  # seconds between two looks at a step that goes on by itself
 LONGEST = 3_600.0  # seconds for unpacking and for making the environment
 ROOM = 120.0  # seconds that the test may take beyond the version's own timeouts: for a replica to be free
-REQUEST = "request.json"  # an Open Inference request for all inputs
 
 
 class Loading:
@@ -45,7 +40,9 @@ class Loading:
         await self._bring_in(key, found)
         await self._rooms.deployment.load(key)
         version = await self._rooms.versions.get(key)
-        for one, content in _tests(version, found).items():
+        limit = self._rooms.settings.oip.body_limit
+        tests = await asyncio.to_thread(zeros.tests, version, found.tests, limit)  # they may be large
+        for one, content in tests.items():
             await self._rooms.test_inputs.put(key, one, one, content)
         await self._rooms.deployment.run(key)
         seconds = (version.timeout.status + version.timeout.run) / 1000 + ROOM
@@ -103,36 +100,3 @@ def check_own(principal: Principal, model: Model, name: str) -> None:
 
 async def _whole(content: bytes) -> AsyncIterator[bytes]:
     yield content
-
-
-def _tests(version: Version, found: Brought) -> dict[str, bytes]:
-    """What was brought, with zeros for all other inputs; or else one request of zeros for all of them."""
-    tensors = metadata.tensors_of(version)
-    if REQUEST in found.tests:
-        return dict(found.tests)
-    if found.tests or version.tensors is None:
-        return {spec.name: _as_file(spec) for spec in tensors.inputs} | dict(found.tests)
-    request: dict[str, Any] = {"inputs": [_as_tensor(spec) for spec in tensors.inputs]}
-    if tensors.sequences:
-        request["parameters"] = {"sequence_id": 1, "sequence_start": True, "sequence_end": True}
-    return {REQUEST: json.dumps(request).encode()}
-
-
-def _as_tensor(spec: TensorSpec) -> dict[str, Any]:
-    """1 for dimensions of any size."""
-    shape = [1 if size < 0 else size for size in spec.shape]
-    return {"name": spec.name, "datatype": spec.datatype, "shape": shape, "data": [_zero(spec)] * math.prod(shape)}
-
-
-def _as_file(spec: TensorSpec) -> bytes:
-    """As jobs have it: docs/formats.md."""
-    if spec.datatype == "BYTES":
-        return b"0"
-    value = _zero(spec)
-    for size in reversed(spec.shape):
-        value = [value] * (1 if size < 0 else size)
-    return json.dumps(value).encode()
-
-
-def _zero(spec: TensorSpec) -> Any:
-    return {"BYTES": "0", "BOOL": False}.get(spec.datatype, 0)

@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.api.oip.brought import MOST_FILES, brought
-from headrace.api.oip.loading import _as_file, _as_tensor
 from headrace.domain.errors import Invalid
-from headrace.domain.tensor import TensorSpec
 from headrace.runners.harness.adapters.pbtxt import Reader
 
 CONFIG = {
@@ -105,18 +103,3 @@ def test_whatever_is_sent_is_files_or_a_sentence(parameters: dict[str, object]) 
     for path in unpacked(found.archive()) if found else ():
         assert not path.startswith("/")
         assert ".." not in path.split("/")
-
-
-@pytest.mark.parametrize(
-    ("spec", "file", "data"),
-    [
-        (TensorSpec("x", "FP32", (-1, 2)), b"[[0, 0]]", [0, 0]),
-        (TensorSpec("x", "BOOL", (2,)), b"[false, false]", [False, False]),
-        (TensorSpec("x", "INT64", ()), b"0", [0]),
-        (TensorSpec("x", "BYTES", (-1, 2)), b"0", ["0", "0"]),
-        (TensorSpec("x", "FP32", (0, 2)), b"[]", []),
-    ],
-)
-def test_zeros(spec: TensorSpec, file: bytes, data: list[object]) -> None:
-    assert file == _as_file(spec)
-    assert data == _as_tensor(spec)["data"]
