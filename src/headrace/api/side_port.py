@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from headrace.api.http1 import Http1
 
 CONNECTIONS = 100
 
@@ -20,12 +21,12 @@ CONNECTIONS = 100
 async def side_port(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     """Open until it is left: also while the other doors drain."""
     config = uvicorn.Config(
-        app, http=HttpToolsProtocol, loop="none", lifespan="off", ws="none", log_config=None, access_log=False,
+        app, http=Http1, loop="none", lifespan="off", ws="none", log_config=None, access_log=False,
         server_header=False, proxy_headers=False, date_header=False, limit_concurrency=CONNECTIONS,
     )  # fmt: skip
     config.load()
     state = ServerState()
-    server = await asyncio.get_running_loop().create_server(lambda: HttpToolsProtocol(config, state, {}), sock=listener)
+    server = await asyncio.get_running_loop().create_server(lambda: Http1(config, state, {}), sock=listener)
     try:
         yield
     finally:

@@ -49,3 +49,11 @@ async def test_nothing_else_is_there(tmp_path, path):
 async def test_another_name_is_refused(tmp_path):
     async with port(tmp_path, metrics_open=True) as (_, client):
         assert 421 == (await client.get("/metrics", headers={"Host": "evil.example"})).status_code
+
+
+async def test_who_asks_for_another_protocol_is_answered_in_this_one(tmp_path, caplog):
+    async with port(tmp_path, metrics_open=True) as (_, client):
+        for _ in range(2):
+            answer = await client.get("/metrics", headers={"Connection": "Upgrade", "Upgrade": "h2c"})
+            assert 200 == answer.status_code
+    assert "upgrade" not in caplog.text.lower()

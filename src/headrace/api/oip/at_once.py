@@ -94,6 +94,10 @@ class AtOnceHttp(FastHttp):
         super().on_message_begin()
         self._begun += 1
 
+    def comes_again(self) -> bool:
+        self._begun -= 1
+        return super().comes_again()
+
     def send_400_response(self, msg: str) -> None:
         """The answer that is owed comes first, and is the last."""
         if self._asked is None:

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Protocol
 
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headrace.api.errors import Problem
+from headrace.api.http1 import Http1
 from headrace.api.limits import LINGER, LINGER_BYTES, SLOWEST
 from headrace.api.oip.exchange import Exchange
 from headrace.api.oip.fast_door import Door
@@ -38,7 +38,7 @@ class Waiting(Protocol):
     response_complete: bool
 
 
-class FastHttp(HttpToolsProtocol):
+class FastHttp(Http1):
     # what is looked at for every request is found faster in a slot than among the many attributes of uvicorn's class
     __slots__ = (
         "_head_since", "_head_size", "_idle_since", "_last", "_linger_size", "_lingering", "_running", "_stopping",
@@ -120,9 +120,11 @@ class FastHttp(HttpToolsProtocol):
         self._head_since, self._head_size = self._last, 0
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade() and self.comes_again():
+            return
         self._head_since = None
         target = self.door.target(self.url)
-        if target is None or self.parser.get_method() != b"POST" or self.parser.should_upgrade():
+        if target is None or self.parser.get_method() != b"POST":
             self._leave_to_app()
             return
         headers = dict(reversed(self.headers))  # the first of equals counts, as in the app
@@ -163,7 +165,7 @@ class FastHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         exchange = self.cycle
-        if type(exchange) is not Exchange:
+        if type(exchange) is not Exchange or self._again is not None:
             super().on_message_complete()
         elif exchange.response_complete:
             self.transport.close()  # it was refused before it was here, and the rest has been read

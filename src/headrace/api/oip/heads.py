@@ -12,7 +12,7 @@ from headrace.api.oip.permits import Caller
 KEPT = 1_024  # heads
 LONGEST = 2_048  # bytes
 END = b"\r\n\r\n"
-_NEW_EACH_TIME = (b"x-request-id", b"traceparent", b"expect", b"transfer-encoding", b"content-encoding", b"upgrade")
+_NEW_EACH_TIME = (b"x-request-id", b"traceparent", b"expect", b"transfer-encoding", b"content-encoding")
 
 
 @dataclass(frozen=True, slots=True)
