@@ -68,10 +68,11 @@ class FastHttp(Http1):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        for exchange in (self._running, self.cycle):
+        for exchange in (self._running, self.cycle, *(waiting for waiting, _ in self.pipeline)):
             if isinstance(exchange, Exchange) and not exchange.response_complete:
                 exchange.disconnected = True
                 exchange.fail(ClientDisconnect())
+                self._give_back(exchange)
         if self._task is not None:
             self._task.cancel()  # nobody waits for this answer any more
         self.pipeline.clear()
@@ -239,11 +240,15 @@ class FastHttp(Http1):
             self._finish(exchange)
         finally:
             self._running = self._task = None
-            self.door.held -= exchange.held
-            exchange.held = 0
+            self._give_back(exchange)
             if not exchange.response_complete:  # the server's patience has ended
                 exchange.response_complete = True
                 self.transport.abort()
+
+    def _give_back(self, exchange: Exchange) -> None:
+        """Its body is not held any more."""
+        self.door.held -= exchange.held
+        exchange.held = 0
 
     async def _read_rest(self, exchange: Exchange) -> None:
         if exchange.disconnected:

@@ -170,6 +170,18 @@ async def test_a_client_who_leaves_in_the_middle_of_a_body(wire):
     assert 0 == wire.server.config.http.door.held
 
 
+async def test_a_request_that_never_gets_its_turn_gives_back_what_it_holds(wire, echo):
+    async with wire.connection() as talk:
+        talk.send(talk.request(WAIT) + talk.head(Content_Length=len(MEGABYTE)) + MEGABYTE[: 200 * 1024])
+        async with asyncio.timeout(10):
+            await echo.begun.wait()
+        await settled(lambda: wire.server.config.http.door.held)
+        [task] = wire.server.server_state.tasks
+        task.cancel()  # the server's patience ends
+        await settled(lambda: not wire.server.server_state.connections)
+    assert 0 == wire.server.config.http.door.held
+
+
 @pytest.mark.parametrize(
     "bytes_",
     [b"\x16\x03\x01\x02\x00\x01", b"POST /v2/models/echo/infer HTTP/9.9\r\n\r\n", b"GET\r\n\r\n"],
