@@ -5,17 +5,20 @@ and every key of an object named `parameters`, becomes a parameter. Outputs of o
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from math import prod
 from typing import Any
 
 import msgspec
 
 from headrace.api import sentences
+from headrace.api.oip import bare
 from headrace.domain.errors import Invalid
 from headrace.domain.tensor import TensorModel, TensorSpec
 
 _RESERVED = frozenset({"id", "parameters"})
 _DEEPEST = 100  # lists in lists
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
 def request(raw: bytes, tensors: TensorModel) -> bytes:
@@ -23,7 +26,7 @@ def request(raw: bytes, tensors: TensorModel) -> bytes:
 
     Raises Invalid.
     """
-    body = sentences.decode(raw, dict[str, Any])
+    body = _object(raw)
     specs = {spec.name: spec for spec in tensors.inputs}
     if isinstance(body.get("inputs"), list) and "inputs" not in specs:
         return raw
@@ -37,24 +40,32 @@ def request(raw: bytes, tensors: TensorModel) -> bytes:
     asked: dict[str, Any] = {"inputs": inputs}
     if "id" in body:
         asked["id"] = body["id"]
+    parameters.pop("binary_data_output", None)  # the answer is a plain object, too
     if parameters:
         asked["parameters"] = parameters
-    return msgspec.json.encode(asked)
+    return bare.encode(asked, raw)
 
 
 def answer(raw: bytes, *, with_id: bool) -> bytes:
     """The other way round, from an infer response in JSON."""
-    body = msgspec.json.decode(raw, type=dict[str, Any])
+    body = bare.decode(raw, _OBJECT)
     found = {"id": body.get("id")} if with_id else {}
     found |= {"model_name": body.get("model_name"), "model_version": body.get("model_version")}
     for output in body.get("outputs", ()):
         data = output.get("data", [])
         found[output["name"]] = data[0] if isinstance(data, list) and len(data) == 1 else data
-    return msgspec.json.encode(found | (body.get("parameters") or {}))
+    return bare.encode(found | (body.get("parameters") or {}), raw)
 
 
 def has_id(raw: bytes) -> bool:
-    return bool(sentences.decode(raw, dict[str, Any]).get("id"))
+    return bool(_object(raw).get("id"))
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    """Raises Invalid."""
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return bare.decode(raw, _OBJECT)
+    return sentences.decode(raw, dict[str, Any])  # which says what is wrong
 
 
 def event(body: bytes) -> bytes:

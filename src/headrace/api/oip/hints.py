@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from headrace.api.oip import bare
 from headrace.domain.errors import Invalid
 from headrace.inference.ask import Step
 
@@ -92,7 +93,7 @@ def of_parameters(parameters: Mapping[str, Any], owner: str) -> Hints:
 
 def _limit(text: bytes) -> float | None:
     try:
-        found = _timed.decode(text).parameters
+        found = bare.decode(text, _timed).parameters
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the replica says what is wrong with it
         return None
     microseconds = None if found is None else found.timeout
@@ -101,7 +102,7 @@ def _limit(text: bytes) -> float | None:
 
 def _step(text: bytes, owner: str) -> Step | None:
     try:
-        found = _sequenced.decode(text).parameters
+        found = bare.decode(text, _sequenced).parameters
     except msgspec.ValidationError as error:
         raise Invalid(f"Unable to parse 'sequence_id', 'sequence_start' or 'sequence_end': {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # as above

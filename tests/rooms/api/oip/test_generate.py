@@ -92,6 +92,27 @@ def test_what_is_answered():
     assert {"id": "q"} | expected == json.loads(generate.answer(raw, with_id=True))
 
 
+def test_numbers_may_be_bare():
+    raw = b'{"A": [NaN, -Infinity, 1], "id": "q", "p": "NaN"}'
+    made = json.loads(generate.request(raw, model(("A", "FP32", (-1,)))))
+    assert ["nan", "-inf", "1"] == [str(one) for one in made["inputs"][0]["data"]]
+    assert generate.has_id(raw)
+    said = b'{"model_name":"m","model_version":"1","outputs":[{"name":"one","data":[NaN]}]}'
+    assert b'{"model_name":"m","model_version":"1","one":NaN}' == generate.answer(said, with_id=False)
+
+
+@pytest.mark.parametrize("body", [b'{"A": NaN', b"[NaN]", b'{"A": NaN, "B": ' + b"9" * 5_000 + b"}", b'"Infinity" 7'])
+def test_what_is_no_json_all_the_same(body):
+    with pytest.raises(Invalid, match="body"):
+        generate.request(body, model(("A", "FP32", (-1,))))
+
+
+@pytest.mark.parametrize("body", [{"binary_data_output": True}, {"parameters": {"binary_data_output": True, "p": 1}}])
+def test_a_plain_object_is_never_binary(body):
+    made = json.loads(generate.request(json.dumps({"text_input": "hi"} | body).encode(), TEXT))
+    assert "binary_data_output" not in made.get("parameters", {})
+
+
 def test_an_event_is_one_line():
     assert b'data: {"a":  1}\n\n' == generate.event(b'{"a": \n1}')
 

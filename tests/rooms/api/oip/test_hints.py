@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from headrace.api.oip.hints import has_none
+from headrace.api.oip.hints import has_none, of_json
 
 WORDS = [b'"timeout"', b'"sequence_id"', b"u", b'"', b"timeout", b"sequence_id", b"0.25,", b'"inputs"', b" " * 50]
 
@@ -17,3 +17,10 @@ def test_no_word_is_missed(seed):
         length = chance.choice([None, chance.randrange(len(body) + 1)])
         looked = body if length is None else body[:length]
         assert has_none(body, length) is not any(word in looked for word in WORDS[:2])
+
+
+@pytest.mark.parametrize("number", [b"1.5", b"NaN", b"-Infinity"])
+def test_numbers_may_be_bare(number):
+    body = b'{"inputs":[{"data":[%b]}],"parameters":{"timeout":2000000,"sequence_id":7}}' % number
+    hints = of_json(body, None, "team")
+    assert (2.0, 7) == (hints.limit, hints.step.sequence)
