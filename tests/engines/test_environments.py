@@ -1,6 +1,7 @@
 """Environments made by the real uv, from wheels that the tests make themselves: no package index is asked."""
 
 import asyncio
+import hashlib
 import os
 import subprocess
 import tarfile
@@ -199,6 +200,35 @@ async def test_a_requirement_leads_nowhere_else(tmp_path, line: str, says: str) 
         await environments.prepare(model(tmp_path, requirements_txt=f"numpy==2.1.0\n{line}\n"), nothing)
 
     assert says in refused.value.message
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r", "\\\n", " \\\r\n", "\u2028"])
+@pytest.mark.parametrize("before", ["# a comment", "alpha # a comment", "alpha"])
+async def test_no_comment_leads_uv_to_a_file_of_the_server(tmp_path, environments, before: str, ending: str) -> None:
+    (tmp_path / "secret").write_text("database = postgresql://us:hunter2@here\n")
+    folder = model(tmp_path)
+    make_wheel(folder / "wheels", "alpha")
+    (folder / "requirements.txt").write_bytes(f"alpha\n{before}{ending}-r {tmp_path / 'secret'}\n".encode())
+
+    heard = ""
+    try:
+        await environments.prepare(folder, nothing)
+    except Invalid as refused:
+        heard = refused.message
+
+    assert "hunter2" not in heard
+    assert heard == "" or heard.startswith("requirements.txt, line ")
+
+
+async def test_a_wheel_of_another_content_than_its_hash_says_is_not_taken(tmp_path, environments) -> None:
+    folder = model(tmp_path, requirements_txt=f"alpha==1.0 \\\n  --hash=sha256:{'0' * 64}\n")
+    wheel = make_wheel(folder / "wheels", "alpha")
+    with pytest.raises(Invalid, match=r"[Hh]ash"):
+        await environments.prepare(folder, nothing)
+
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    folder = model(tmp_path, requirements_txt=f"alpha==1.0 \\\n  --hash=sha256:{digest}\n")
+    assert "1.0" == said(await environments.prepare(folder, nothing), "import alpha; print(alpha.VALUE)").split()[-1]
 
 
 async def test_an_unknown_uv_is_told(tmp_path) -> None:

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,8 +49,7 @@ class Environments:
         return target / "bin" / "python"
 
     def _digest(self, needs: Needs) -> str:
-        kind = needs.file.name if needs.file else ""
-        said = (kind, needs.digest, sys.version, sys.base_prefix)
+        said = (needs.kind, needs.digest, sys.version, sys.base_prefix)
         return hashlib.sha256("\n".join(said).encode()).hexdigest()[:40]
 
     async def _make(self, needs: Needs, target: Path, report: Callable[[int], None]) -> None:
@@ -62,7 +61,7 @@ class Environments:
             await asyncio.to_thread(_relocatable, new)
             faults.point("environment.made")
             report(10)
-            if needs.file is not None or needs.packages:
+            if needs.lock is not None or needs.packages:
                 await self._install(needs, new, report)
             await asyncio.to_thread(_settle, new, target)
         except OSError as error:
@@ -73,7 +72,7 @@ class Environments:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
     async def _install(self, needs: Needs, new: Path, report: Callable[[int], None]) -> None:
-        uv, scratch, file = await self._uv.path(), new.parent, needs.file
+        uv, scratch = await self._uv.path(), new.parent
         variables = {"UV_CACHE_DIR": str(self._cache), **index_variables()}
 
         def told(line: str) -> None:
@@ -81,17 +80,11 @@ class Environments:
                 report(percentage)
 
         try:
-            if needs.exported:
-                file = scratch / "requirements.txt"
-                project = ("--project", str(needs.file.parent)) if needs.file else ()
-                what = ("--frozen", "--no-emit-project", "--no-dev", "--output-file", str(file))
-                quiet = ("--no-config", "--no-python-downloads")
-                await run([uv, "export", *project, *what, *quiet], scratch, variables=variables)
+            file = await _written(uv, needs, scratch, variables)
             links = ("--find-links", str(needs.wheels)) if needs.wheels else ()
             where = ("--python", str(new / "bin" / "python"), "--no-python-downloads")
             install = [uv, "pip", "install", *where, "--no-build", "--no-progress", *links]
-            install += [*(("--requirements", str(file)) if file else ()), *needs.packages]
-            await run(install, scratch, variables=variables, told=told)
+            await run([*install, "--requirements", str(file)], scratch, variables=variables, told=told)
             for module, package in QUICKER.items() if _has(new, "numpy") else ():
                 if not _has(new, module):
                     more = (uv, "pip", "install", *where, "--no-build", "--no-progress", *links, package)
@@ -105,6 +98,21 @@ class Environments:
         with suppress(Invalid):  # a file that is not meant for this Python is no reason to fail
             await run(compile_all, scratch)
         report(95)
+
+
+async def _written(uv: str, needs: Needs, scratch: Path, variables: Mapping[str, str]) -> Path:
+    """The file that uv installs from."""
+    if needs.lock is not None and not needs.exported:
+        return needs.lock
+    file = scratch / "requirements.txt"
+    if needs.lock is None:
+        await asyncio.to_thread(file.write_text, "".join(f"{package}\n" for package in needs.packages))
+    else:
+        what = ("--frozen", "--no-emit-project", "--no-dev", "--output-file", str(file))
+        quiet = ("--no-config", "--no-python-downloads")
+        export = (uv, "export", "--project", str(needs.lock.parent), *what, *quiet)
+        await run(export, scratch, variables=variables)
+    return file
 
 
 def _has(environment: Path, module: str) -> bool:

@@ -1,7 +1,8 @@
 """What a model folder asks to have installed: which file says it, and whether what it says may be done here.
 
 Packages come from the operator's package index and nowhere else: a requirement cannot name an address, a path or an
-option, because uv would follow it with the server's network and files.
+option, because uv would follow it with the server's network and files. So uv never reads a requirements.txt that was
+brought: it gets one that is written here, of what was understood here. Two readers of one text could disagree.
 """
 
 import hashlib
@@ -16,8 +17,25 @@ from headrace.domain.errors import Invalid
 
 LARGEST = 4 << 20  # bytes of such a file
 WHEELS = "wheels"  # a folder of wheels beside the model: for machines without a package index
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*(?P<rest>.*)", re.DOTALL)
-_COMMENT = re.compile(r"(^|\s)#.*$")
+_COMMENT = re.compile(r"(?:^|\s)#.*", re.DOTALL)
+_LINES = re.compile(r"\r\n|\n|\r")
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_VERSION = r"(?:===|~=|==|!=|<=|>=|<|>)[ \t]*+[A-Za-z0-9._*+!-]++"
+_VERSIONS = rf"{_VERSION}(?:[ \t]*+,[ \t]*+{_VERSION})*"
+_MARKER = r"""(?:[ \t]*+(?:[A-Za-z_.]++|[<>=!~]++|[()]|'[\w .,:;/<>=!~*+@()-]*+'|"[\w .,:;/<>=!~*+@()-]*+"))++"""
+# what uv is given consists of these characters alone: none of them begins a comment, a variable or a continuation
+_REQUIREMENT = re.compile(
+    _NAME
+    + rf"(?:[ \t]*+\[[ \t]*+(?:{_NAME}(?:[ \t]*+,[ \t]*+{_NAME})*)?[ \t]*+\])?"
+    + rf"(?:[ \t]*+{_VERSIONS}|[ \t]*+\([ \t]*+{_VERSIONS}[ \t]*+\))?"
+    + rf"(?:[ \t]*+;{_MARKER})?"
+    + r"(?:[ \t]++--hash[= ][ \t]*+[A-Za-z0-9]++:[0-9A-Fa-f]++)*",
+    re.ASCII,
+)
+_ODD = "is not a package with a version, such as numpy==2.1.0"
+_A_PATH = f"names a path; put a wheel into the folder {WHEELS}/ and name its package here"
+# as uv tells a file from a package
+_FILE = re.compile(r"\.(?:whl|zip|tgz|tbz|txz|tlz|tar|tar\.\w+)(?:[\s;\[]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +51,13 @@ NOTHING = Besides()
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """`file` is given to uv as it is. `exported`: it is a uv.lock, of which uv writes the requirements first.
+    """`lock`: a pylock.toml, which is given to uv as it is, or (`exported`) a uv.lock, of which uv writes requirements.
 
-    `packages` are ours, and installed together with what the file says.
+    `packages`: requirements, checked or ours, which are installed together. `kind`: the file that says it.
     """
 
-    file: Path | None = None
+    kind: str = ""
+    lock: Path | None = None
     packages: tuple[str, ...] = ()
     exported: bool = False
     wheels: Path | None = None
@@ -51,19 +70,21 @@ def read_needs(folder: Path, besides: Besides = NOTHING) -> Needs:
     if (lock := folder / "pylock.toml").is_file():
         content = _content(lock)
         _check_lock(_toml(lock, content))
-        return Needs(lock, wheels=wheels, digest=_digest(content, wheels))
+        return Needs(lock.name, lock, wheels=wheels, digest=_digest(content, wheels))
     if (lock := folder / "uv.lock").is_file() and (project := folder / "pyproject.toml").is_file():
         content = _content(lock) + _content(project)
         _check_sources(_toml(lock, _content(lock)))
-        return Needs(lock, exported=True, wheels=wheels, digest=_digest(content, wheels))
+        return Needs(lock.name, lock, exported=True, wheels=wheels, digest=_digest(content, wheels))
     if (plain := folder / "requirements.txt").is_file():
         content = _content(plain)
-        if lines := list(_requirements(content.decode(errors="replace"))):
+        if lines := list(_requirements(content.decode("utf-8-sig", errors="replace"))):
             more = _unnamed(besides.beside, lines)
-            return Needs(plain, more, wheels=wheels, digest=_digest(content + _bytes(more), wheels))
+            return Needs(
+                plain.name, packages=(*lines, *more), wheels=wheels, digest=_digest(content + _bytes(more), wheels)
+            )
     if not besides.default:
         return Needs()
-    return Needs(None, besides.default, wheels=wheels, digest=_digest(_bytes(besides.default), wheels))
+    return Needs(packages=besides.default, wheels=wheels, digest=_digest(_bytes(besides.default), wheels))
 
 
 def _unnamed(packages: tuple[str, ...], lines: list[str]) -> tuple[str, ...]:
@@ -82,26 +103,41 @@ def _bytes(packages: tuple[str, ...]) -> bytes:
 
 
 def _requirements(text: str) -> Iterator[str]:
-    """Each requirement, checked."""
-    joined = text.replace("\\\r\n", " ").replace("\\\n", " ")
-    for number, line in enumerate(joined.splitlines(), 1):
-        requirement = _COMMENT.sub("", line).strip()
-        if requirement:
-            _check(number, requirement)
+    """Each requirement, checked, on one line. Raises Invalid."""
+    for number, line in _logical_lines(text):
+        if requirement := line.strip():
+            if wrong := _wrong(requirement):
+                raise Invalid(f"requirements.txt, line {number}: {requirement[:80]!r} {wrong}")
             yield requirement
 
 
-def _check(number: int, requirement: str) -> None:
-    where = f"requirements.txt, line {number}: {requirement[:80]!r}"
-    if requirement.startswith("-"):
-        raise Invalid(f"{where} is an option; only packages may stand here, the operator sets the package index")
-    match = _NAME.fullmatch(requirement)
-    if match is None or "://" in requirement or requirement.startswith("file:"):
-        raise Invalid(f"{where} is not a package with a version, such as numpy==2.1.0")
-    if match["rest"].lstrip().startswith("@"):
-        raise Invalid(f"{where} names an address; packages come from the operator's package index only")
-    if "/" in requirement.partition(";")[0]:
-        raise Invalid(f"{where} names a path; put a wheel into the folder {WHEELS}/ and name its package here")
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Each with the number of its first line. A comment ends with its line, and so does what it stands behind."""
+    begun, first = "", 1
+    for number, line in enumerate(_LINES.split(text), 1):
+        first = first if begun else number
+        said = _COMMENT.sub("", line)
+        if said == line and line.endswith("\\"):
+            begun += f"{line[:-1]} "
+        else:
+            yield first, begun + said
+            begun = ""
+    yield first, begun
+
+
+def _wrong(requirement: str) -> str | None:
+    """Why it is not a package from the index, or None."""
+    names_a_file = bool(_FILE.search(requirement.partition(";")[0]))
+    if _REQUIREMENT.fullmatch(requirement):
+        return _A_PATH if names_a_file else None
+    if requirement.startswith("-") or re.search(r"\s--(?!hash\b)", requirement):
+        return "is an option; only packages may stand here, the operator sets the package index"
+    named = re.match(rf"{_NAME}\s*(\[[^\]]*\])?\s*", requirement)
+    if named is None or "://" in requirement or requirement.startswith("file:"):
+        return _ODD
+    if requirement[named.end() :].startswith("@"):
+        return "names an address; packages come from the operator's package index only"
+    return _A_PATH if names_a_file or "/" in requirement.partition(";")[0] else _ODD
 
 
 def _check_lock(lock: dict[str, Any]) -> None:
