@@ -53,7 +53,11 @@ class Guard:
             with self._log, self._popen() as process:
                 self._watch.pid = process.pid
                 self._tell(self._started, None)
-                ending = self._watch.run(process)
+                try:
+                    ending = self._watch.run(process)
+                except BaseException:
+                    self._watch.end(process)
+                    raise
         except OSError as error:
             self._tell(self._started, error)
         finally:

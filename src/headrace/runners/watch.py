@@ -86,6 +86,13 @@ class Watch:
         self._print(output)
         return self._ending(process.wait())
 
+    def end(self, process: subprocess.Popen[bytes]) -> None:
+        """All of it, when `run` has failed: nobody would hold its limits any more, nor stop it."""
+        while process.poll() is None:
+            self._kill(process.pid)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(KILL_AFTER)
+
     def _wait(self) -> int:
         """Milliseconds until there is something to do without news."""
         return max(0, int((min(self._look_at, self._kill_at) - time.monotonic()) * 1000) + 1)
