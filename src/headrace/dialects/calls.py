@@ -118,10 +118,15 @@ class Calls(asyncio.Protocol):
         self._stop()
 
     def pause_writing(self) -> None:
+        """Nothing more is heard either: a refusal is written at once, however slowly the model reads."""
         self._room.clear()
+        if self._transport is not None:
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._room.set()
+        if self._transport is not None:
+            self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         self._data += data

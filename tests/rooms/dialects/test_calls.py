@@ -8,7 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from headrace.dialects.calls import AT_ONCE, NOT_ASKED, NOT_TAKEN, TOO_MANY, Calls, Result
+from headrace.dialects.calls import AT_ONCE, CALL, NOT_ASKED, NOT_TAKEN, TOO_MANY, Calls, Result
+from headrace.dialects.framing import frame_start
 from headrace.domain.ids import VersionKey
 from headrace.runners.harness import calls as theirs
 
@@ -152,3 +153,24 @@ async def test_whoever_sends_anything_else_is_not_heard_any_more(garbage):
         with pytest.raises(theirs.Gone):
             await line.ask("wait")
     assert len(exchange.calls) <= 2
+
+
+async def test_who_does_not_read_refusals_is_not_heard_until_it_does():
+    count, frame = 100_000, frame_start(CALL, {"id": 1})
+    async with Line(None, left=None) as line:
+        writing = threading.Thread(target=line.end.sendall, args=(frame * count,))
+        writing.start()
+        await asyncio.to_thread(writing.join, 1.0)
+        held = line.ours._transport.get_write_buffer_size()  # noqa: SLF001
+        heard = await asyncio.to_thread(_refusals, line.end, count)
+        await asyncio.to_thread(writing.join)
+    assert count == heard
+    assert held < 3 << 20
+
+
+def _refusals(end, count):
+    heard, begun = 0, b""
+    while heard < count and (data := end.recv(1 << 20)):
+        heard += (begun + data).count(NOT_ASKED.encode())
+        begun = (begun + data)[1 - len(NOT_ASKED) :]
+    return heard
