@@ -231,6 +231,12 @@ async def test_a_wheel_of_another_content_than_its_hash_says_is_not_taken(tmp_pa
     assert "1.0" == said(await environments.prepare(folder, nothing), "import alpha; print(alpha.VALUE)").split()[-1]
 
 
+async def test_what_takes_too_long_is_no_fault_of_the_disk(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("headrace.runners.uv.LONGEST", 0.01)
+    with pytest.raises(Invalid, match=r"python.* took longer than 0\.01 s"):
+        await Environments(tmp_path / "data", RunnerSettings(uv="/not/there")).prepare(model(tmp_path), nothing)
+
+
 async def test_an_unknown_uv_is_told(tmp_path) -> None:
     environments = Environments(tmp_path / "data", RunnerSettings(uv="/not/there"))
 

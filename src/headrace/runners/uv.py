@@ -85,15 +85,19 @@ async def run(
 ) -> list[str]:
     """Run to the end; `told` gets each line. Returns the last lines. Raises Invalid with them when it fails."""
     lines: list[str] = []
+    name = Path(command[0]).name
     async with _started(command, scratch, variables or {}) as process:
-        async with asyncio.timeout(LONGEST):
-            async for line in _lines(process):
-                lines = [*lines[1 - KEPT :], line]
-                if told is not None:
-                    told(line)
-            code = await process.wait()
+        try:
+            async with asyncio.timeout(LONGEST):
+                async for line in _lines(process):
+                    lines = [*lines[1 - KEPT :], line]
+                    if told is not None:
+                        told(line)
+                code = await process.wait()
+        except TimeoutError:
+            raise Invalid(f"{name} took longer than {LONGEST:g} s") from None
     if code:
-        raise Invalid(" ".join(lines)[-2_000:] or f"{Path(command[0]).name} ended with code {code}")
+        raise Invalid(" ".join(lines)[-2_000:] or f"{name} ended with code {code}")
     return lines
 
 
