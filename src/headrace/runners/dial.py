@@ -37,7 +37,7 @@ async def _in_thread(work: Callable[[], socket.socket]) -> socket.socket:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[socket.socket] = loop.create_future()
 
-    def done(connected: socket.socket | None, error: OSError | None) -> None:
+    def done(connected: socket.socket | None, error: BaseException | None) -> None:
         if future.done():
             if connected is not None:
                 connected.close()
@@ -47,10 +47,11 @@ async def _in_thread(work: Callable[[], socket.socket]) -> socket.socket:
             future.set_exception(error or OSError("no connection"))
 
     def run() -> None:
-        connected, failure = None, None
+        connected: socket.socket | None = None
+        failure: BaseException | None = None
         try:
             connected = work()
-        except OSError as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for it
             failure = error
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more
             loop.call_soon_threadsafe(done, connected, failure)
@@ -94,14 +95,17 @@ def by_helper(pid: int, port: int) -> socket.socket:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         command = [sys.executable, "-I", "-S", str(HELPER), str(pid), str(port), str(theirs.fileno())]
-        done = subprocess.run(  # noqa: S603 - the command is ours
-            command,
-            pass_fds=(theirs.fileno(),),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=4 * SECONDS,
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - the command is ours
+                command,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=4 * SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"the network of the model was not entered within {4 * SECONDS:g} s") from None
         ours.settimeout(0)
         try:
             said, descriptors, _, _ = socket.recv_fds(ours, 16, 1)
