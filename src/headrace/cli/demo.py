@@ -140,7 +140,7 @@ def _deployed(session: Session, name: str, title: str) -> Deployed:
     session.output.say(f"\n{title}", style="bold")
     folder = model_folder.read(MODELS / name)
     row = deploy.existing(session.api, folder.name, None)
-    wishes = Wishes(folder.name, deploy.choose_version(None, folder, row), folder.test_files())
+    wishes = Wishes(folder.name, deploy.choose_version(None, folder, row), {})
     try:
         return deploy.go(session, folder, wishes, row)
     except Failure as failure:

@@ -38,7 +38,7 @@ def deploy(  # noqa: PLR0913 - one parameter for each option of the command
     test_input: Annotated[
         list[str] | None,
         typer.Option(
-            "--input", metavar="[INPUT=]FILE", help="Test file; else the ones in test_input/. May be repeated."
+            "--input", metavar="[INPUT=]FILE", help="Test file; else those in test_input/, else zeros. May be repeated."
         ),
     ] = None,
     minimum: Annotated[int | None, typer.Option(min=0, help="Engines that always run.")] = None,
@@ -66,7 +66,7 @@ def deploy(  # noqa: PLR0913 - one parameter for each option of the command
     wishes = Wishes(
         name=name or (row.name if row and model else found.name),
         version=choose_version(version, found, row),
-        test_files=found.test_files() | _test_files(test_input or [], found),
+        test_files=_test_files(test_input or [], found),
         minimum=minimum,
         maximum=maximum,
         on_server=on_server,
@@ -83,8 +83,9 @@ def deploy(  # noqa: PLR0913 - one parameter for each option of the command
         },
         lambda: _summary(wishes, deployed),
     )
-    files = [f"--file {shlex.quote(f'{key}={path}')}" for key, path in wishes.test_files.items()]
-    session.output.say(f"try: {program()} jobs submit {deployed.model_id} {' '.join(files)} --wait")
+    files = [f"--file {shlex.quote(f'{key}={path}')}" for key, path in deployed.test_files.items()]
+    shown = " ".join(files) or "--file request.json=FILE"
+    session.output.say(f"try: {program()} jobs submit {deployed.model_id} {shown} --wait")
 
 
 def _registry(reference: str, username: str | None) -> dict[str, str]:

@@ -17,6 +17,9 @@ from headrace.cli.ticks import Note, Ticks
 
 FIRST_LOOK, LONGEST_LOOK = 0.02, 0.5  # seconds between two looks at a long step
 IMAGE_LIMIT = 3600.0  # seconds for unpacking and making the environment
+ANOTHER_TEST = (
+    "put a request that it takes into the folder as test_input/request.json, or give it with --input request.json=FILE"
+)
 RUN_SLACK = 120.0  # seconds that a test may take beyond the model's own timeouts
 
 
@@ -26,7 +29,7 @@ class Wishes:
 
     name: str
     version: str
-    test_files: dict[str, Path]  # by model input
+    test_files: dict[str, Path]  # by model input; they win over those in the folder
     minimum: int | None = None
     maximum: int | None = None
     on_server: bool = False  # the folder is on the server: name its path instead of packing it
@@ -39,6 +42,7 @@ class Deployed:
     version: str
     url: str
     test_status: str
+    test_files: Mapping[str, Path]  # by model input: those that were sent
 
 
 class Deployment:
@@ -48,6 +52,8 @@ class Deployment:
         self._api, self._folder, self._wishes, self._model = api, folder, wishes, model_id
         self._timeout = folder.timeout()
         self._test_status = ""
+        self._test_files: dict[str, Path] = {}
+        self._by_zeros = False  # some inputs are tried with zeros
 
     def steps(self) -> list[tuple[str, Callable[[Note], None]]]:
         return [
@@ -75,7 +81,7 @@ class Deployment:
             with ticks.step(str(number), title) as note:
                 step(note)
         url = f"{self._api.target.url}/models/{self._model}/{self._wishes.version}"
-        return Deployed(self._model, self._wishes.version, url, self._test_status)
+        return Deployed(self._model, self._wishes.version, url, self._test_status, self._test_files)
 
     @property
     def _path(self) -> str:
@@ -150,18 +156,25 @@ class Deployment:
         return ", ".join(one["name"] for one in files)
 
     def _test_file(self, note: Note) -> None:
-        known = [one.name for one in self._api.read(VersionDetails, self._path).inputs]
+        """What is missing for a model that takes tensors the server makes of zeros."""
+        said = self._api.read(VersionDetails, self._path)
+        known = [one.name for one in said.inputs]
         files = self._wishes.test_files
-        missing = [name for name in known if name not in files]
-        if missing and not (len(files) == 1 and _is_request(*files.values())):
+        if not _holds_all(files):
+            files = self._folder.test_files(known, tensors=said.takes_tensors and not files) | files
+        missing = [] if _holds_all(files) else [name for name in known if name not in files]
+        if not said.takes_tensors and (missing or not files):
+            what, name = (f"the input {missing[0]}", missing[0]) if missing else ("it", "NAME")
             raise Failure(
-                f"there is no test file for the input {missing[0]}",
-                cure=f"put it in the folder as test_input/{missing[0]}, or give --input {missing[0]}=FILE",
+                f"there is no test file for {what}",
+                cure=f"put it in the folder as test_input/{name}, or give --input {name}=FILE",
             )
-        for name, path in self._wishes.test_files.items():
+        for name, path in files.items():
             with path.open("rb") as file:
                 self._api.upload(f"{self._path}/testInput", "file", file, path.name, {"name": name})
-        note.end = ", ".join(path.name for path in self._wishes.test_files.values())
+        self._test_files, self._by_zeros = files, bool(missing)
+        shown = [path.name for path in files.values()]
+        note.end = ", ".join([*shown, f"zeros for {', '.join(missing)}"] if missing else shown) or "none"
 
     def _run(self, note: Note) -> None:
         self._api.post(f"{self._path}/run-process")
@@ -169,8 +182,12 @@ class Deployment:
         result = over.result
         self._test_status = result.status if result else ""
         if result is not None and result.status == "FAILED":
-            raise Failure(f"the model failed on the test file: {result.error}")
-        note.end = f"one input in {result.elapsed_time} ms" if result else ""
+            tried = "zeros" if self._by_zeros else "the test file"
+            raise Failure(f"the model failed on {tried}: {result.error}", cure=ANOTHER_TEST if self._by_zeros else "")
+        if not self._test_files and not self._by_zeros:
+            note.end = "it has loaded, and was asked nothing: it declares no inputs, and there is no test request"
+        else:
+            note.end = f"one input in {result.elapsed_time} ms" if result else ""
 
     def _long_description(self, _note: Note) -> None:
         self._patch({"longDescription": self._folder.description("details")})
@@ -246,6 +263,11 @@ def smallest(offers: list[Hardware], processors: float, memory: int, gpus: int) 
     if not processors and not memory and not gpus:  # nothing is asked for: the usual one
         return next((offer for offer in fitting if offer.requirement_id == 1), fitting[0])
     return min(fitting, key=lambda offer: (offer.gpu_units, cpu_of(offer), memory_of(offer)))
+
+
+def _holds_all(files: Mapping[str, Path]) -> bool:
+    """Whether there is one file, and that holds all inputs."""
+    return len(files) == 1 and _is_request(*files.values())
 
 
 def _is_request(path: Path) -> bool:

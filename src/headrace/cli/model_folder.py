@@ -4,7 +4,7 @@ import gzip
 import os
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -18,6 +18,8 @@ T = TypeVar("T", list[Any], dict[str, Any])
 
 LARGEST_YAML = 1 << 20  # bytes
 TEST_INPUTS = "test_input"  # a folder with one file for each input, named after it
+REQUEST = "request.json"  # in that folder: an Open Inference request for all inputs
+CUSTOMARY = "inference-request.json"  # how such a request is called in the folders of MLServer's examples
 PICTURES = ("picture.png", "picture.jpg", "picture.jpeg")
 LEFT_OUT = {".git", ".venv", "venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".DS_Store"}
 TIMES = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
@@ -57,15 +59,21 @@ class ModelFolder:
         said = _kind(self.about, "tags", list)
         return [str(tag.get("name") if isinstance(tag, dict) else tag) for tag in said if tag]
 
-    def test_files(self) -> dict[str, Path]:
-        """By model input: the file with the input's name, with or without a suffix, in test_input/."""
+    def test_files(self, names: Iterable[str], *, tensors: bool) -> dict[str, Path]:
+        """By model input: the file with the input's name, with or without a suffix, in test_input/.
+
+        For a model that takes tensors, else one request for all of them: there, or beside MLServer's settings.
+        """
         there = sorted(path for path in (self.path / TEST_INPUTS).glob("*") if path.is_file())
         found = {}
-        for name in self._mapping("inputs"):
+        for name in names:
             match = [path for path in there if path.name == name] or [path for path in there if path.stem == name]
             if match:
                 found[name] = match[0]
-        return found
+        if found or not tensors:
+            return found
+        requests = (self.path / TEST_INPUTS / REQUEST, self.path / CUSTOMARY)
+        return next(({REQUEST: path} for path in requests if path.is_file()), {})
 
     def picture(self) -> Path | None:
         return next((self.path / name for name in PICTURES if (self.path / name).is_file()), None)

@@ -71,6 +71,7 @@ class VersionDetails(Shape):
     is_active: bool = False
     long_description: str = ""
     isolation: str = ""
+    takes_tensors: bool = False
 
 
 class Outcome(Shape):

@@ -12,6 +12,7 @@ from headrace.deployment.import_image import ImportImage
 from headrace.deployment.load_test import LoadTest
 from headrace.deployment.run_test import RunTest
 from headrace.deployment.steps import LOOK, UNDER_WAY, StepKind, Steps
+from headrace.deployment.trial import completed, untried
 from headrace.deployment.turns import Turns
 from headrace.domain.clock import now
 from headrace.domain.errors import Conflict, Invalid, ModelFailed, NotReady, StorageFailed
@@ -131,7 +132,8 @@ class Deployment:
 
     async def run(self, key: VersionKey) -> Version:
         """Starts the run test. Raises NotReady when the load test or a file is missing, Invalid for a wrong file."""
-        bodies = await self._test_inputs.all(key)
+        given = await self._test_inputs.all(key)
+        bodies = await asyncio.to_thread(completed, await self._versions.get(key), given)
 
         def ask(version: Version) -> Version:
             _check_open(version)
@@ -141,9 +143,9 @@ class Deployment:
             missing = [spec.name for spec in version.inputs if spec.name not in bodies]
             if missing and not is_request(version, bodies):
                 raise NotReady(f"there is no test file for {', '.join(missing)} yet: send one with POST {path}")
-            if not bodies:
+            if not bodies and not untried(version, bodies):
                 raise NotReady(f"there is no test file yet: send one with POST {path}")
-            if sentence := refusal(version, bodies):
+            if bodies and (sentence := refusal(version, bodies)):
                 raise Invalid(f"the test files do not fit: {sentence}")
             return replace(version, run=Step(StepState.WAITING, 1, "Loading model", 0), run_result=None)
 

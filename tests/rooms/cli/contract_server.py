@@ -43,6 +43,7 @@ class ContractServer:
         self.slow = 1
         self.image_fault = ""
         self.run_fault = ""
+        self.tensors: list[str] | None = None  # the inputs of its models, where they take tensors
         self._numbers = itertools.count(1)
 
     def app(self) -> Starlette:
@@ -173,7 +174,10 @@ class ContractServer:
         return JSONResponse(self._model(request))
 
     async def show_version(self, request: Request) -> Response:
-        return JSONResponse(self._version(request))
+        version = self._version(request)
+        if self.tensors is not None:
+            version = {**version, "inputs": [{"name": name} for name in self.tensors], "takesTensors": True}
+        return JSONResponse(version)
 
     async def change_version(self, request: Request) -> Response:
         version = self._version(request)

@@ -1,6 +1,7 @@
 """deploy: the seventeen steps in order, versions, and failures that say what to do."""
 
 import io
+import json
 import tarfile
 from pathlib import Path
 
@@ -74,6 +75,56 @@ def test_an_open_inference_request_tests_all_inputs(headrace, folder, server, tm
         assert "there is no test file for the input input.txt" in ended.err
     else:
         assert content.encode() == server.files["/api/models/model00001/versions/1.0.0/testInput"]
+
+
+def mlserver_folder(path, **settings):
+    path.mkdir()
+    (path / "model-settings.json").write_text(json.dumps({"implementation": "runtime.Echo", **settings}))
+    return path
+
+
+TEST_INPUT = "/api/models/model00001/versions/1.0.0/testInput"
+
+
+def test_declared_tensors_need_no_test_file(headrace, server, tmp_path):
+    server.tensors = ["INPUT0", "INPUT1"]
+    folder = mlserver_folder(tmp_path / "sums")
+    ended = headrace("deploy", str(folder))
+    assert (0, True) == (ended.code, "zeros for INPUT0, INPUT1" in ended.err), ended.err
+    assert TEST_INPUT not in server.files
+
+    server.run_fault = "it is no picture"
+    refused = headrace("deploy", str(folder))
+    assert "the model failed on zeros: it is no picture" in refused.err
+    assert "test_input/request.json, or give it with --input request.json=FILE" in " ".join(refused.err.split())
+
+
+def test_a_model_that_declares_nothing_is_told_to_be_untried(headrace, server, tmp_path):
+    server.tensors = []
+    ended = headrace("deploy", str(mlserver_folder(tmp_path / "json")))
+    assert (0, True) == (ended.code, "it has loaded, and was asked nothing" in " ".join(ended.err.split())), ended.err
+    assert "--file request.json=FILE" in ended.err
+
+
+REQUEST = '{"inputs": [{"name": "INPUT0"}]}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "zeros"),
+    [
+        ("test_input/request.json", REQUEST, False),
+        ("inference-request.json", REQUEST, False),
+        ("test_input/INPUT1.json", "[1]", True),
+    ],
+)
+def test_test_files_for_tensors_are_found_in_the_folder(headrace, server, tmp_path, name, content, zeros):
+    server.tensors = ["INPUT0", "INPUT1"]
+    folder = mlserver_folder(tmp_path / "sums")
+    (folder / "test_input").mkdir()
+    (folder / name).write_text(content)
+    ended = headrace("deploy", str(folder))
+    assert (0, zeros) == (ended.code, "zeros for INPUT0" in ended.err), ended.err
+    assert content.encode() == server.files[TEST_INPUT]
 
 
 def test_a_second_deployment_adds_the_next_version(headrace, folder, server):
@@ -221,7 +272,8 @@ def test_a_wrong_size_says_its_key():
         ("- a", "should hold keys and values"),
     ],
 )
-def test_mistakes_in_model_yaml_are_told_by_their_key(headrace, folder, line, sentence):
+def test_mistakes_in_model_yaml_are_told_by_their_key(headrace, server, folder, line, sentence):
+    server.tensors = []  # no test file is asked for
     (folder / "model.yaml").write_text(line)
     ended = headrace("deploy", str(folder))
 

@@ -1,7 +1,7 @@
 """Load with files: a new version out of what the request brings, through the documented steps, all in one request.
 
 What is published was tested, as everywhere: the model is loaded and asked once, with the files in test_input/ of the
-request or else with zeros. A version that fails on the way stays where it is, with the reason.
+request or else with zeros (deployment/trial.py). A version that fails on the way stays where it is, with the reason.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from itertools import count
 
 from headrace.accounts import access
-from headrace.api.oip import zeros
 from headrace.api.oip.brought import Brought
 from headrace.api.rooms import Rooms
 from headrace.api.spool import spooled
@@ -24,6 +23,7 @@ from headrace.domain.version import StepState, Version
 LOOK = 0.05  # seconds between two looks at a step that goes on by itself
 LONGEST = 3_600.0  # seconds for unpacking and for making the environment
 ROOM = 120.0  # seconds that the test may take beyond the version's own timeouts: for a replica to be free
+NO_FILE = b"0"  # for an input of a model of files
 
 
 class Loading:
@@ -40,16 +40,13 @@ class Loading:
         await self._bring_in(key, found)
         await self._rooms.deployment.load(key)
         version = await self._rooms.versions.get(key)
-        limit = self._rooms.settings.oip.body_limit
-        tests = await asyncio.to_thread(zeros.tests, version, found.tests, limit)  # they may be large
-        for one, content in tests.items():
+        for one, content in _tests(version, found).items():
             await self._rooms.test_inputs.put(key, one, one, content)
         await self._rooms.deployment.run(key)
         seconds = (version.timeout.status + version.timeout.run) / 1000 + ROOM
         result = (await self._over(key, StepKind.RUN, seconds)).run_result
         if result is not None and result.error:
-            tried = "its test files" if found.tests else "zeros (give others as file:test_input/<input name>)"
-            raise Invalid(f"the model failed on {tried}: {result.error}")
+            raise Invalid(f"{_tried(found)}: {result.error}")
         return key
 
     async def _draft(self, principal: Principal, name: str, number: int) -> VersionKey:
@@ -92,6 +89,15 @@ class Loading:
             raise Unavailable(f"version {key} is still at {step.percentage} % of {step.name}") from None
 
 
+def _tried(found: Brought) -> str:
+    if found.tests:
+        return "the model failed on its test files"
+    return (
+        "the model failed on zeros (give a request that it takes as file:test_input/request.json, or single inputs as "
+        "file:test_input/<input name>)"
+    )
+
+
 def check_own(principal: Principal, model: Model, name: str) -> None:
     """Raises Forbidden."""
     if not access.edits_model(principal, model):
@@ -100,3 +106,10 @@ def check_own(principal: Principal, model: Model, name: str) -> None:
 
 async def _whole(content: bytes) -> AsyncIterator[bytes]:
     yield content
+
+
+def _tests(version: Version, found: Brought) -> dict[str, bytes]:
+    """What was brought; for a model of files also a text for each input that got none."""
+    if version.tensors is not None:
+        return dict(found.tests)
+    return {spec.name: NO_FILE for spec in version.inputs} | dict(found.tests)

@@ -123,6 +123,7 @@ class VersionShape(msgspec.Struct, rename="camel"):
     created_by: str
     image_prefix: str
     isolation: str
+    takes_tensors: bool
 
 
 class VersionName(msgspec.Struct):
@@ -243,6 +244,7 @@ def version(one: Version, of: Model, now: Millis) -> VersionShape:
         created_by=one.created_by,
         image_prefix=one.image.image_prefix,
         isolation=one.isolation,
+        takes_tensors=one.tensors is not None,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The question that a model brought by `load` is tried with: zeros, written as text at once. Pure.
+"""Zeros for the tensors of a model that nobody gave test files for, written as text at once. Pure.
 
 A model may declare tensors of any size: how long the text will be is known before any of it is made.
 """
@@ -7,32 +7,27 @@ import json
 import math
 from collections.abc import Mapping
 
-from headrace.api.oip import metadata
+from headrace.domain.body import Body
 from headrace.domain.errors import Invalid
-from headrace.domain.tensor import TensorSpec
-from headrace.domain.version import Version
+from headrace.domain.tensor import TensorModel, TensorSpec
 
 REQUEST = "request.json"  # an Open Inference request for all inputs
 _ZEROS = {"BYTES": b'"0"', "BOOL": b"false"}
 
 
-def tests(version: Version, given: Mapping[str, bytes], limit: int) -> dict[str, bytes]:
+def completed(tensors: TensorModel, given: Mapping[str, Body], limit: int) -> dict[str, Body]:
     """`given`, with zeros for all other inputs; or else one request of zeros for all of them.
 
     Raises Invalid where that is more than `limit` bytes.
     """
-    tensors = metadata.tensors_of(version)
-    if REQUEST in given:
-        return dict(given)
     wanted = [spec for spec in tensors.inputs if spec.name not in given]
-    together = not given and version.tensors is not None
-    size = sum(_size(spec, [math.prod(_shape(spec))] if together else _shape(spec)) for spec in wanted)
+    size = sum(_size(spec, _shape(spec) if given else [math.prod(_shape(spec))]) for spec in wanted)
     if size > limit:
         raise Invalid(
-            f"zeros for its inputs would be {size} bytes, and a request may have {limit} (oip.body_limit): "
-            f"let the model take smaller tensors, and give an inference request with them as file:test_input/{REQUEST}"
+            f"zeros for its inputs would be {size} bytes, and {limit} are allowed: let the model take smaller tensors, "
+            f"and give an inference request with them as test_input/{REQUEST}"
         )
-    if not together:
+    if given:
         return {spec.name: _as_file(spec) for spec in wanted} | dict(given)
     inputs = b",".join([_as_tensor(spec) for spec in wanted])
     sequence = json.dumps({"sequence_id": 1, "sequence_start": True, "sequence_end": True}).encode()

@@ -1,26 +1,23 @@
-"""What a model that was brought is tried with: never more than a request may have, whatever the model declares."""
+"""Zeros that a model is tried with: never more than is allowed, whatever the model declares."""
 
 import json
 
 import pytest
 
-from headrace.api.oip.zeros import tests as made
+from headrace.deployment.zeros import completed as made
 from headrace.domain.errors import Invalid
-from headrace.domain.ids import VersionKey
 from headrace.domain.tensor import TensorModel, TensorSpec
-from headrace.domain.version import Version, VersionStatus
 
 LIMIT = 1_000
 
 
-def version(*shapes, datatype="FP32", sequences=0):
+def model(*shapes, datatype="FP32", sequences=0):
     inputs = tuple(TensorSpec(f"IN{number}", datatype, shape) for number, shape in enumerate(shapes))
-    tensors = TensorModel("echo", inputs, sequences=sequences)
-    return Version(VersionKey("m", "1.0.0"), VersionStatus.PARTIAL, 0, 0, "a@b.c", tensors=tensors)
+    return TensorModel("echo", inputs, sequences=sequences)
 
 
 def test_one_request_of_zeros_for_all_inputs():
-    [content] = made(version((-1, 2), (3,)), {}, LIMIT).values()
+    [content] = made(model((-1, 2), (3,)), {}, LIMIT).values()
     assert {
         "inputs": [
             {"name": "IN0", "datatype": "FP32", "shape": [1, 2], "data": [0, 0]},
@@ -31,16 +28,15 @@ def test_one_request_of_zeros_for_all_inputs():
 
 @pytest.mark.parametrize(("datatype", "zero"), [("BYTES", "0"), ("BOOL", False), ("INT8", 0)])
 def test_a_sequence_is_tried_as_a_whole(datatype, zero):
-    [content] = made(version((1,), datatype=datatype, sequences=7), {}, LIMIT).values()
+    [content] = made(model((1,), datatype=datatype, sequences=7), {}, LIMIT).values()
     asked = json.loads(content)
     assert [zero] == asked["inputs"][0]["data"]
     assert {"sequence_id": 1, "sequence_start": True, "sequence_end": True} == asked["parameters"]
 
 
 def test_zeros_stand_beside_what_was_brought():
-    found = made(version((2, 3), (2,), ()), {"IN1": b"[1,2]"}, LIMIT)
+    found = made(model((2, 3), (2,), ()), {"IN1": b"[1,2]"}, LIMIT)
     assert {"IN0": [[0] * 3] * 2, "IN1": [1, 2], "IN2": 0} == {name: json.loads(body) for name, body in found.items()}
-    assert {"request.json": b"{}"} == made(version((2,)), {"request.json": b"{}"}, LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +50,7 @@ def test_zeros_stand_beside_what_was_brought():
     ],
 )
 def test_zeros(shape, datatype, file, data):
-    asked = version(shape, (), datatype=datatype)
+    asked = model(shape, (), datatype=datatype)
     assert file == made(asked, {"IN1": b"0"}, LIMIT)["IN0"]
     [content] = made(asked, {}, LIMIT).values()
     assert data == json.loads(content)["inputs"][0]["data"]
@@ -63,9 +59,9 @@ def test_zeros(shape, datatype, file, data):
 @pytest.mark.parametrize("shape", [(2_000_000_000,), (100_000, 100_000), (1_000,), (500, 1)])
 @pytest.mark.parametrize("given", [{}, {"IN1": b"0"}])
 def test_more_than_a_request_may_have_is_refused_before_it_is_made(shape, given):
-    with pytest.raises(Invalid, match=r"would be \d+ bytes, and a request may have 1000 .*test_input/request.json"):
-        made(version(shape, ()), given, LIMIT)
+    with pytest.raises(Invalid, match=r"would be \d+ bytes, and 1000 are allowed.*test_input/request.json"):
+        made(model(shape, ()), given, LIMIT)
 
 
 def test_what_was_brought_needs_no_zeros():
-    assert {"IN0": b"[1]"} == made(version((2_000_000_000,)), {"IN0": b"[1]"}, LIMIT)
+    assert {"IN0": b"[1]"} == made(model((2_000_000_000,)), {"IN0": b"[1]"}, LIMIT)
