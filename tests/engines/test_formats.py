@@ -262,6 +262,42 @@ async def test_a_folder_of_mlserver_unmodified(workshop, tmp_path) -> None:
     assert ("negative", {"status": "422"}) == (failed.error, failed.meta)
 
 
+# it counts the letters of its only text, as MLServer's example of custom JSON does, and wants the folder as its uri
+JSON_MODEL = """
+import json
+from mlserver import MLModel, types
+from mlserver.utils import get_model_uri
+
+class Hello(MLModel):
+    async def load(self):
+        self.word = open(await get_model_uri(self.settings) + "/word.txt").read()
+        return True
+
+    async def predict(self, payload):
+        [one] = payload.inputs
+        said = json.dumps([self.word, one.shape, one.data.root]).encode()
+        outputs = [types.ResponseOutput(name="said", shape=[len(said)], datatype="BYTES", data=[said])]
+        return types.InferenceResponse(model_name=self.name, outputs=outputs)
+"""
+
+
+async def test_what_mlserver_leaves_unsaid_and_uncounted(workshop, tmp_path) -> None:
+    files = {"model-settings_dot_json": '{"implementation": "hello.Hello"}', "hello_dot_py": JSON_MODEL}
+    model = folder(tmp_path / "hello", **files, word_dot_txt="hi")
+    async with workshop.serving(model) as (frames, _):
+        answers = await asked(
+            frames,
+            rest(tensor("t", "BYTES", [5], ["hello"])),
+            rest(tensor("t", "BYTES", [1], "hello")),
+            rest(tensor("t", "BYTES", [2], ["hello", None])),
+            rest(tensor("t", "FP32", [-1, 2], [1, 2]), id=None),
+        )
+    said = [outputs(answer)["said"] for answer in answers]
+    assert [("BYTES", [1])] * 4 == [one[:2] for one in said]
+    seen = [[[5], ["hello"]], [[1], ["hello"]], [[2], ["hello", None]], [[1, 2], [1.0, 2.0]]]
+    assert [["hi", *one] for one in seen] == [json.loads(one[2][0]) for one in said]
+
+
 HANDLERS = Path(__file__).parents[1] / "contracts" / "models" / "handlers"
 
 

@@ -185,7 +185,7 @@ class Numbers:
 class _Declared:
     """What a container says of its tensors, as the harness wants it said."""
 
-    strict, rows, max_batch_size, streams, sequences, cached = True, 0, 0, "", 0, False
+    strict, loose, rows, max_batch_size, streams, sequences, cached = True, False, 0, 0, "", 0, False
 
     def __init__(self, tensors: TensorModel) -> None:
         self.platform = tensors.platform

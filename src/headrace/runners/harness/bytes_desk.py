@@ -25,7 +25,7 @@ from headrace.runners.harness.v2_proto import ProtoForm
 class FilesAsBytes:
     """What the Open Inference Protocol sees of a model that takes files of these names."""
 
-    platform, strict, rows, max_batch_size, sequences, cached = "files", True, 0, 0, 0, False
+    platform, strict, loose, rows, max_batch_size, sequences, cached = "files", True, False, 0, 0, 0, False
 
     def __init__(self, names: Sequence[str], outputs: Sequence[str] = (), streams: str = "") -> None:
         self.inputs = tuple(Spec(name, "BYTES", (-1,)) for name in names)

@@ -16,7 +16,6 @@ from headrace.runners.harness.files_model import as_json
 from headrace.runners.harness.model_facts import Facts
 from headrace.runners.harness.tensors import MOST_DIMENSIONS, Input, Output, Refused, Reply, Request, Spec
 from headrace.runners.harness.v2_json import JsonForm
-from headrace.runners.harness.v2_parse import parse
 
 V2 = "v2"  # what `model` of a request says when it came as a file of the protocol's form
 RESULTS = "results.json"
@@ -44,7 +43,7 @@ class FilesForm:
             [body] = files.values()
             given = _json(body) if body.lstrip()[:1] == b"{" else None
             if isinstance(given, dict) and isinstance(given.get("inputs"), list):
-                request, sizes = parse(given, meta)
+                request, sizes = self._as_v2.parsed(given, meta)
                 if sizes:
                     raise Refused("binary_data_size: a file has no binary tensors after its JSON; give 'data'")
                 request.binary = False

@@ -11,6 +11,7 @@ from typing import Any
 
 from headrace.runners.harness import v2_binary
 from headrace.runners.harness.jsons import ORJSON, loads
+from headrace.runners.harness.loose import loosened
 from headrace.runners.harness.model_facts import Facts
 from headrace.runners.harness.numbers import LARGE, Numbers
 from headrace.runners.harness.tensors import Input, Output, Refused, Reply, Request, Wanted, as_bytes
@@ -67,6 +68,8 @@ class JsonForm:
                 with contextlib.suppress(ValueError, Refused):  # as above
                     return self._large(words, data, place, meta)
         given = self._loads(text)
+        if self._facts.loose and loosened(given):
+            words = None
         request, sizes = parse(given, meta)
         if sizes:
             v2_binary.take_tensors(request, sizes, memoryview(b""), self._facts.name)
@@ -99,7 +102,13 @@ class JsonForm:
         return request, sizes
 
     def _parsed(self, body: memoryview, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
-        return parse(self._loads(body), meta)
+        return self.parsed(self._loads(body), meta)
+
+    def parsed(self, given: Any, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
+        """What its JSON says, as `parse` has it. Raises Refused."""
+        if self._facts.loose:
+            loosened(given)
+        return parse(given, meta)
 
     def _large(self, words: bytes, data: bytes, place: int, meta: Mapping[str, str]) -> Request:
         """Of words that are not known around many numbers. Raises ValueError, Refused for what is not that simple."""

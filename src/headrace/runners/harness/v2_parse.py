@@ -21,8 +21,8 @@ def parse(given: Any, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
     """The request, and its inputs' binary sizes (-1: data in the JSON), empty when there are none."""
     if type(given) is not dict:
         raise Refused("Unable to parse 'inputs': the request is not a JSON object")
-    one_id = given.get("id", "")
-    if type(one_id) is not str:
+    one_id = given.get("id")
+    if one_id is not None and type(one_id) is not str:
         raise Refused("Unable to parse 'id': attempt to access JSON non-string as string")
     parameters = _parameters(given)
     listed = given.get("inputs")

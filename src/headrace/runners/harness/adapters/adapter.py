@@ -64,6 +64,7 @@ class Adapter:
     """`inputs` empty: takes what it is given. With `max_batch_size` > 0 all first dimensions are the batch.
 
     `strict` False: names, datatypes and shapes of inputs are shown to those who ask, and not demanded.
+    `loose`: requests are taken as MLServer takes them (loose.py), and not only as Triton does.
     `rows`: requests are put together up to so many rows although no batch size is demanded of them.
     `streams`: "" gives one answer to a request, "only" any number of them, "also" one or any number, as it is asked.
     `cached`: it always answers the same to the same, so its answers may be given again without asking it.
@@ -74,6 +75,7 @@ class Adapter:
 
     platform = "python"
     strict = True
+    loose = False
     rows = 0
     inputs: tuple[Spec, ...] = ()
     outputs: tuple[Spec, ...] = ()

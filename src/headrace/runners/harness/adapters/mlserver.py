@@ -16,13 +16,14 @@ from headrace.runners.harness.adapters.mlserver_routes import Handlers
 from headrace.runners.harness.adapters.one import only_one
 from headrace.runners.harness.arrays import Unfit, array_of
 from headrace.runners.harness.generators import hand_over
+from headrace.runners.harness.loose import Loose
 from headrace.runners.harness.tensors import DATATYPES, Input, Spec, flatten
 
 SETTINGS = "model-settings.json"
 
 
 class MlServer(Adapter):
-    platform, strict = "mlserver", False
+    platform, strict, loose = "mlserver", False, True
 
     def __init__(self, folder: Path) -> None:
         self._types: Any = importlib.import_module("mlserver.types")
@@ -74,12 +75,13 @@ class MlServer(Adapter):
         inputs = [
             types.RequestInput(
                 name=one.name,
-                shape=list(arrays[one.name].shape),
+                shape=list(shape),
                 datatype=one.datatype,
-                data=types.TensorData(root=_data(arrays[one.name])),
+                data=types.TensorData(root=data),
                 parameters=types.Parameters(**one.parameters) if one.parameters else None,
             )
             for one in asked.inputs
+            for shape, data in [_seen(one, arrays[one.name])]
         ]
         return types.InferenceRequest(
             id=asked.id or None,
@@ -101,6 +103,9 @@ def _settings(folder: Path) -> Any:
     module: Any = importlib.import_module("mlserver.settings")
     said = json.loads((folder / SETTINGS).read_text())
     said.setdefault("name", folder.name)
+    said["parameters"] = {**(said.get("parameters") or {})}
+    if not said["parameters"].get("uri"):
+        said["parameters"]["uri"] = str(folder)
     said["_source"] = str(folder / SETTINGS)
     sys.path.insert(0, str(folder))
     return module.ModelSettings.model_validate(said)
@@ -112,12 +117,19 @@ def _specs(listed: Any) -> tuple[Spec, ...]:
     )
 
 
-def _data(array: Any) -> list[Any]:
+def _seen(one: Input, array: Any) -> tuple[tuple[int, ...], list[Any]]:
+    """Shape and data as the model sees them: as the client said, unless several requests run together."""
+    if type(one) is Loose and len(one.said_data) == array.size:
+        return one.said_shape, _texts(one.said_data)
     flat: list[Any] = array.reshape(-1).tolist()
-    if array.dtype.kind == "O":
-        with contextlib.suppress(UnicodeDecodeError):
-            return [one.decode() for one in flat]
-    return flat
+    return array.shape, _texts(flat) if array.dtype.kind == "O" else flat
+
+
+def _texts(values: list[Any]) -> list[Any]:
+    """All as texts, if all are."""
+    with contextlib.suppress(UnicodeDecodeError):
+        return [one.decode() if type(one) is bytes else one for one in values]
+    return values
 
 
 def _given(response: Any) -> Given:
@@ -127,6 +139,9 @@ def _given(response: Any) -> Given:
         root = one.data.root
         values = flatten(list(root)) if isinstance(root, (list, tuple)) else [root]
         shape = tuple(one.shape)
+        if datatype == "BYTES":
+            values = [b"" if value is None else value for value in values]
+            shape = shape if len(values) == math.prod(shape) else (len(values),)  # it may have counted letters
         if datatype not in DATATYPES or len(values) != math.prod(shape):
             raise Unfit(f"output '{one.name}' of {datatype} has {len(values)} elements and the shape {list(shape)}")
         outputs[one.name] = array_of([Input(one.name, datatype, shape, values, None)], shape, "")
