@@ -56,6 +56,7 @@ def test_a_model_of_triton_asks_others_from_inside(server):
     assert [["one"], ["two"]] == [one["text_output"] for one in said_by_asks(server, "words", "stream")]
     assert "is not found" in said_by_asks(server, "nobody", "once")
     assert "they would wait for ever" in said_by_asks(server, "asks", "once")
+    assert [[True, False], True, False] == said_by_asks(server, "simple", "known")
 
 
 def said_by_asks(server, model, how):

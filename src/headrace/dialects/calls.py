@@ -2,12 +2,13 @@
 
 frame = as in framing.py
 CALL   ← {id, model, version, json, stream, timeout, sequence, start, end}, and the body of an inference request with
-         binary tensors, `json` bytes of it JSON; `timeout` in microseconds, 0: none of its own
+         binary tensors, `json` bytes of it JSON; `timeout` in microseconds, 0: none of its own; or {id, model, version,
+         about}: whether there is such a model, and what its tensors are
 LEAVE  ← {id}: nobody wants the rest
 RESULT → {id, error or null, fault, json, more}, and the body of the answer; the last one without `more`
 
-A model may ask while it is asked itself, as long as that may take. Nothing that comes from it is to be trusted: whoever
-sends anything else loses this connection, and answers go on.
+A model may ask while it is asked itself, as long as that may take; about others at any time. Nothing that comes from it
+is to be trusted: whoever sends anything else loses this connection, and answers go on.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from headrace.domain.question import Form, Question
 
 CALL, LEAVE, RESULT = range(16, 19)
 AT_ONCE = 64  # calls of one replica
+TO_LOOK = 10.0  # seconds in which it is known what a model is
 LONGEST_HEADER = 16 * 1024  # bytes
 NOT_ASKED = "a model may ask other models only while it answers a question itself"
 NOT_TAKEN = "this server takes no calls of models to other models now"
@@ -43,6 +45,7 @@ class Asked(msgspec.Struct, frozen=True):
     sequence: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | _Text = 0
     start: bool = False
     end: bool = False
+    about: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,7 @@ class Calls(asyncio.Protocol):
             return
         if asked.id in self._running:
             raise Garbage("two calls have the same number")
-        left = self._left()
+        left = TO_LOOK if asked.about else self._left()
         if left is None or len(self._running) >= AT_ONCE:
             self._write(asked.id, Result(error=NOT_ASKED if left is None else TOO_MANY))
             return

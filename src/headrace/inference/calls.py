@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 
+import msgspec
+
 from headrace.catalog.directory import Directory
 from headrace.catalog.models import Models
 from headrace.dialects.calls import Call, Reply, Result
@@ -19,6 +21,7 @@ from headrace.domain.body import BodyStore, whole
 from headrace.domain.errors import HeadraceError, Invalid, NotFound, NotReady, Unavailable
 from headrace.domain.ids import VersionKey
 from headrace.domain.question import Answer
+from headrace.domain.tensor import TensorModel
 from headrace.inference.ask import Ask, Step
 
 DEEPEST = 8  # models in a chain that wait for each other
@@ -71,6 +74,9 @@ class Calls:
             raise Invalid("models may not ask other models here: see the setting inference.calls")
         owner = await self._owner(call.caller.model)
         _, version = await self._directory.resolve(owner, asked.model, asked.version or None)
+        if asked.about:
+            await reply.say(Result(_about(version.tensors)))
+            return
         run = min(call.seconds, version.timeout.run / 1000)
         step = Step(asked.sequence, f"model {call.caller.model}", asked.start, asked.end) if asked.sequence else None
         with self._waiting(call.caller, version.key):
@@ -112,6 +118,11 @@ class Calls:
             self._waits[caller, asked] -= 1
             if not self._waits[caller, asked]:
                 del self._waits[caller, asked]
+
+
+def _about(tensors: TensorModel | None) -> bytes:
+    """JSON; null for a model that takes files, and for one that has not said yet."""
+    return msgspec.json.encode(tensors)
 
 
 def _behind(waits: Waits, first: VersionKey) -> set[VersionKey]:

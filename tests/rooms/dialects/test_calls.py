@@ -88,10 +88,12 @@ async def test_no_more_time_than_there_is():
     assert [7.0, 2.0, 7.0] == [call.seconds for call in exchange.calls]
 
 
-async def test_only_while_it_is_asked_itself():
+async def test_only_while_it_is_asked_itself_but_about_others_always():
     async with Line(exchange := Exchange(), left=None) as line:
         [(told, _)] = await line.ask("1")
-    assert (NOT_ASKED, []) == (told["error"], exchange.calls)
+        assert (NOT_ASKED, []) == (told["error"], exchange.calls)
+        [(about, _)] = await line.ask("1", about=True)
+    assert (None, [True]) == (about["error"], [call.asked.about for call in exchange.calls])
 
 
 @pytest.mark.parametrize("nobody", [None, "closed"])

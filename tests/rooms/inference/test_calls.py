@@ -134,6 +134,16 @@ async def test_what_the_owner_sees_and_no_more(house):
     assert [Result(b"mine", 2)] == await house.asked("a", "mine", version="1")
 
 
+async def test_whether_there_is_a_model_without_asking_it(house):
+    await house.add("a", "mine")
+    await house.add("theirs", owner=BOB)
+
+    assert [Result(b"null")] == await house.asked("a", "mine", about=True)
+    assert [Result(b"null")] == await house.asked("a", "a", about=True)
+    assert not house.models["mine"].begun.is_set()
+    assert [True] == [one.absent for one in await house.asked("a", "theirs", about=True)]
+
+
 async def test_never_in_a_circle(house):
     await house.add("a", "b", "c")
     waiting, _ = house.call("a", "b", b"wait")

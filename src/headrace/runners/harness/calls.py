@@ -13,6 +13,7 @@ from typing import Any
 
 from headrace.runners.harness.answers import HEAD
 from headrace.runners.harness.jsons import dumps, loads
+from headrace.runners.harness.slots import NONE
 
 CALL, LEAVE, RESULT = range(16, 19)
 READ_AHEAD = 64 * 1024  # bytes
@@ -29,6 +30,10 @@ class Gone(ConnectionError):
 
 class Calls:
     """Nobody listens before the first call."""
+
+    @classmethod
+    def over(cls, descriptor: int) -> Calls | None:
+        return None if descriptor == NONE else cls(socket.socket(fileno=descriptor))
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection

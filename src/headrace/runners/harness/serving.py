@@ -13,7 +13,6 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -22,7 +21,7 @@ from headrace.runners.harness.failures import log, sentence
 from headrace.runners.harness.files_model import FilesDesk, FilesModel
 from headrace.runners.harness.jsons import loads
 from headrace.runners.harness.questions import FILES, HTTP, Asked, Bodies, Started
-from headrace.runners.harness.slots import DESCRIPTOR, Slots
+from headrace.runners.harness.slots import DESCRIPTOR, NONE, Slots
 
 CELL = struct.Struct("=QQQQ")  # as in headrace/dialects/cell.py: the first two are ours to write
 OURS = struct.Struct("=QQ")  # number of the first question at work, how many are at work together
@@ -37,18 +36,22 @@ class Desk(Protocol):
 
 
 class Loaded:
-    """A model with those who answer for it. What tensors need is imported when a question has some."""
+    """A model with those who answer for it. What tensors need is imported when a question has some.
 
-    def __init__(self, folder: Path, entry: str, settings: dict[str, Any], answers: Answers) -> None:
+    `outside`: the descriptor of a connection (calls.py), for formats whose models tell or ask the server something.
+    """
+
+    def __init__(
+        self, folder: Path, entry: str, settings: dict[str, Any], answers: Answers, outside: int = NONE
+    ) -> None:
         self._settings, self._answers = settings, answers
         self._desks: dict[bool, Desk] = {}
         self._routes: Desk | None = None  # of HTTP, which the model answers by itself
-        self._calls_by: Callable[[Any], None] | None = None
         declared = json.loads(settings.get("tensors") or "{}")
         self._files: FilesModel | None = None
         kind, _, rest = entry.partition(":")
         if not kind.endswith(".py"):
-            self._tensors(_part(f"adapters.{kind}").load(folder, rest, declared))
+            self._tensors(_part(f"adapters.{kind}").load(folder, rest, declared, outside))
             return
         model = load(folder, entry)
         if _says_tensors(model) or declared:
@@ -72,7 +75,6 @@ class Loaded:
         facts = self._facts(model)
         desk = _part("tensor_desk").TensorDesk(model, facts, self._answers, self._settings["output"])
         self._desks = {True: desk, False: desk}
-        self._calls_by = model.calls_by
         if model.routes:
             self._routes = _part("routes").RoutesDesk(model, facts.name, self._answers, self._settings["output"])
         self.ready = {
@@ -85,11 +87,6 @@ class Loaded:
     def _facts(self, said: Any) -> Any:
         name, version = self._settings.get("model", ""), self._settings.get("version", "")
         return _part("model_facts").Facts(name, version, said)
-
-    def may_call(self, descriptor: int) -> None:
-        """By this connection the model may ask other models, where its format knows of such a thing."""
-        if self._calls_by is not None:
-            self._calls_by(_part("calls").Calls(socket.socket(fileno=descriptor)))
 
     def desk_of(self, questions: list[Asked]) -> Desk:
         """They agree in whether they are files; one for a route of the model's own is alone."""
@@ -218,13 +215,12 @@ def main(arguments: list[str]) -> int:
     settings = json.loads(reader.read(HEAD.unpack(head)[1]))
     answers = Answers(connection)
     try:
-        loaded = Loaded(Path(arguments[1]), arguments[2], settings, answers)
+        loaded = Loaded(Path(arguments[1]), arguments[2], settings, answers, shared.calls)
     except BaseException as failure:  # noqa: BLE001 - also SystemExit: a model that cannot be loaded says why
         log(failure)
         trace = traceback.format_exc()[-LONGEST_TRACE:].encode(errors="replace").decode()
         answers.send(FAILED, {"error": sentence(failure), "trace": trace})
         return 1
-    loaded.may_call(shared.calls)
     gc.collect()
     gc.freeze()  # what was loaded stays: no later collection needs to look at it
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])

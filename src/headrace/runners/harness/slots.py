@@ -11,6 +11,7 @@ from typing import Any
 
 PIECE = struct.Struct("=QQ")  # number, size, as in headrace/dialects/lane.py
 DESCRIPTOR = struct.Struct("i")
+NONE = -1  # in place of a descriptor: there is no such connection
 FAILED = ctypes.c_void_p(-1).value
 
 

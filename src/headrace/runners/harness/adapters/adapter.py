@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from headrace.runners.harness.tensors import Input, Spec
-
-if TYPE_CHECKING:
-    from headrace.runners.harness.calls import Calls
 
 
 class Asked(NamedTuple):
@@ -70,7 +66,6 @@ class Adapter:
     `cached`: it always answers the same to the same, so its answers may be given again without asking it.
     `sequences`: microseconds after which an idle sequence of requests ends; 0: it knows of no sequences.
     `routes`: methods and paths of HTTP that it answers by itself.
-    `calls_by`: is told how other models are asked (calls.py), once it is loaded.
     """
 
     platform = "python"
@@ -84,7 +79,6 @@ class Adapter:
     cached = False
     sequences = 0
     routes: tuple[tuple[str, str], ...] = ()
-    calls_by: Callable[[Calls], None] | None = None
     labels: dict[str, list[str]] | None = None  # by output, for the classification extension
 
     def run(self, arrays: dict[str, Any], asked: Asked, /) -> dict[str, Any] | Given:

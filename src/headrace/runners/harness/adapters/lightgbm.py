@@ -27,5 +27,5 @@ class LightGbm(Adapter):
         return {"predict": self._booster.predict(one_table(arrays))}
 
 
-def load(folder: Path, path: str, _declared: dict[str, Any]) -> Adapter:
+def load(folder: Path, path: str, _declared: dict[str, Any], _outside: int) -> Adapter:
     return LightGbm(folder / path)

@@ -73,5 +73,5 @@ def _specs(schema: Any, unnamed: str) -> tuple[Spec, ...]:
     return tuple(found)
 
 
-def load(folder: Path, path: str, _declared: dict[str, Any]) -> Adapter:
+def load(folder: Path, path: str, _declared: dict[str, Any], _outside: int) -> Adapter:
     return MlFlow(folder / path)

@@ -159,5 +159,5 @@ def _parameters(said: Any) -> dict[str, Any] | None:
     return found or None
 
 
-def load(folder: Path, path: str, _declared: dict[str, Any]) -> Adapter:
+def load(folder: Path, path: str, _declared: dict[str, Any], _outside: int) -> Adapter:
     return MlServer(folder / path)

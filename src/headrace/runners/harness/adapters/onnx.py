@@ -75,5 +75,5 @@ def _flat_map(rows: Any) -> Any:
     return np.array([list(row.values()) for row in rows], "f4")
 
 
-def load(folder: Path, path: str, declared: dict[str, Any]) -> Adapter:
+def load(folder: Path, path: str, declared: dict[str, Any], _outside: int) -> Adapter:
     return Onnx(folder / path, declared.get("max_batch_size"))

@@ -65,7 +65,7 @@ def _read(path: Path) -> Any:
     return joblib.load(path)
 
 
-def load(folder: Path, path: str, declared: dict[str, Any]) -> Adapter:
+def load(folder: Path, path: str, declared: dict[str, Any], _outside: int) -> Adapter:
     model = ScikitLearn(_read(folder / path))
     if declared.get("max_batch_size"):
         model.rows = declared["max_batch_size"]

@@ -65,5 +65,5 @@ def _spec(node: Any, name: str) -> Spec:
     return Spec(name, datatype, tuple(size if isinstance(size, int) else -1 for size in value.shape))
 
 
-def load(folder: Path, path: str, declared: dict[str, Any]) -> Adapter:
+def load(folder: Path, path: str, declared: dict[str, Any], _outside: int) -> Adapter:
     return TorchProgram(folder / path, declared.get("max_batch_size") or 0)

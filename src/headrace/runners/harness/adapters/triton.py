@@ -20,8 +20,14 @@ from headrace.runners.harness.adapters.triton_requests import InferenceRequest, 
 from headrace.runners.harness.adapters.triton_sequences import InSequence
 from headrace.runners.harness.adapters.triton_warmup import warm_up
 from headrace.runners.harness.calls import Calls
-from headrace.runners.harness.flow import DECOUPLED
+from headrace.runners.harness.flow import DECOUPLED, Unwanted
 from headrace.runners.harness.tensors import UNSUPPORTED, Refused
+
+_Error = triton_shim.TritonError
+STATUSES = {  # of HTTP, as Triton's server answers an error with this code
+    _Error.UNKNOWN: 400, _Error.INTERNAL: 500, _Error.NOT_FOUND: 404, _Error.INVALID_ARG: 400, _Error.UNAVAILABLE: 503,
+    _Error.UNSUPPORTED: 501, _Error.ALREADY_EXISTS: 400, _Error.CANCELLED: 400,
+}  # fmt: skip
 
 
 class Configured(Adapter):
@@ -36,11 +42,9 @@ class Configured(Adapter):
 
 
 class PythonBackend(Configured):
-    def __init__(self, folder: Path, path: str, config: Config) -> None:
-        self._outside = Outside()
-        module = sys.modules["triton_python_backend_utils"] = for_model(self._outside)
+    def __init__(self, folder: Path, path: str, config: Config, outside: Outside) -> None:
+        module = sys.modules["triton_python_backend_utils"] = for_model(outside)
         self._requests = module.InferenceRequest
-        self.calls_by = self._may_call
         kind = _class(folder / path)
         if callable(complete := getattr(kind, "auto_complete_config", None)):
             completed = complete(
@@ -59,7 +63,7 @@ class PythonBackend(Configured):
             raise Refused(DECOUPLED, UNSUPPORTED)
         sent: list[InferenceResponse] = []
         request, sender = self._request(arrays, asked, sent.append, lambda: True)
-        responses = _done(self._model.execute([request]))
+        responses = self._execute(request)
         if not responses or responses[0] is None:
             sender.wait()
         response = next(iter([one for one in responses or sent if one is not None] or sent), None)
@@ -69,9 +73,18 @@ class PythonBackend(Configured):
 
     def stream(self, arrays: dict[str, Any], asked: Asked, taker: Taker) -> None:
         request, sender = self._request(arrays, asked, lambda one: taker.give(_given(one)), taker.wanted)
-        if _done(self._model.execute([request])) is not None:
+        if self._execute(request) is not None:
             raise TypeError("the model is decoupled, so execute must return None and send by the response sender")
         sender.wait()
+
+    def _execute(self, request: InferenceRequest) -> Any:
+        """Once more as often as the model reschedules the request, while somebody waits for it."""
+        responses = _done(self._model.execute([request]))
+        while request.rescheduled():
+            if request.is_cancelled():
+                raise Unwanted
+            responses = _done(self._model.execute([request]))
+        return responses
 
     def _request(
         self, arrays: dict[str, Any], asked: Asked, take: Callable[[Any], None], wanted: Callable[[], bool]
@@ -80,9 +93,6 @@ class PythonBackend(Configured):
         inputs = [triton_shim.Tensor(name, array) for name, array in arrays.items()]
         sender = Sender(take, wanted)
         return self._requests.given(inputs, asked.id, asked.parameters, names).answered_by(sender), sender
-
-    def _may_call(self, calls: Calls) -> None:
-        self._outside.calls = calls
 
 
 def _done(result: Any) -> Any:
@@ -93,8 +103,16 @@ def _done(result: Any) -> Any:
 def _given(response: InferenceResponse) -> Given:
     """Raises TritonModelException where the response is an error."""
     if (error := response.error()) is not None:
-        raise triton_shim.TritonModelException(error.message() if hasattr(error, "message") else str(error))
-    return Given({one.name(): one.as_numpy() for one in response.output_tensors()}, response.parameters() or None)
+        raise _raised(error)
+    return Given({one.name(): one.as_numpy() for one in response.output_tensors()}, response.told or None)
+
+
+def _raised(error: Any) -> triton_shim.TritonModelException:
+    if not hasattr(error, "message"):
+        return triton_shim.TritonModelException(str(error))
+    failure = triton_shim.TritonModelException(error.message())
+    failure.status_code = STATUSES.get(error.code())
+    return failure
 
 
 class TorchScript(Configured):
@@ -146,21 +164,21 @@ def _arguments(folder: Path, path: str, config: Config) -> dict[str, str]:
     }
 
 
-def load(folder: Path, path: str, _declared: dict[str, Any]) -> Adapter:
+def load(folder: Path, path: str, _declared: dict[str, Any], outside: int) -> Adapter:
     config = Config(folder)
-    model = _backend(folder, path, config)
+    model = _backend(folder, path, config, outside)
     said = config.sequence_batching
-    if said is not None:
+    if said is not None and not config.iterative:
         return InSequence(model, said)
     if not model.streams:
         warm_up(model, config.warmup, folder)
     return model
 
 
-def _backend(folder: Path, path: str, config: Config) -> Adapter:
+def _backend(folder: Path, path: str, config: Config, outside: int) -> Adapter:
     match Path(path).suffix:
         case ".py":
-            return PythonBackend(folder, path, config)
+            return PythonBackend(folder, path, config, Outside(Calls.over(outside)))
         case ".onnx":
             return _onnx(folder / path, config)
         case ".pt":

@@ -18,33 +18,66 @@ from headrace.runners.harness.adapters.triton_requests import (
     Tensor,
     TritonError,
     TritonModelException,
+    text,
 )
 from headrace.runners.harness.arrays import array_of, np
-from headrace.runners.harness.calls import Calls
+from headrace.runners.harness.calls import Calls, Heard
 from headrace.runners.harness.tensors import Input, pack_bytes
 
 NO_CALLS = "model '{}' cannot be asked from inside this one: models have no way to other models here"
 SEVERAL = "model '{}' gave {} responses: ask it with exec(decoupled=True)"
 
 
-class Outside:
-    """The way to other models; there is none before the model is loaded."""
+NO_LOADING = (
+    "a model cannot load or unload others here: publish '{}' with `headrace deploy` or a client's load_model "
+    "beforehand. Deployed models are loaded by themselves, and is_model_ready tells which there are"
+)
 
-    def __init__(self) -> None:
-        self.calls: Calls | None = None
+
+class Outside:
+    """The way to other models, if there is one."""
+
+    def __init__(self, calls: Calls | None) -> None:
+        self._calls = calls
+
+    def knows(self, model: str, version: str) -> bool:
+        """Whether there is such a model to be asked."""
+        told, _ = next(iter(self._heard({"model": model, "version": version, "about": True}, b"")))
+        if told["error"] is not None and not told["absent"]:
+            raise TritonModelException(told["error"])
+        return not told["absent"]
 
     def ask(self, request: InferenceRequest, *, stream: bool) -> Iterator[InferenceResponse]:
         """Raises TritonModelException when the model cannot be asked at all."""
-        if self.calls is None:
-            raise TritonModelException(NO_CALLS.format(request.model_name()))
-        header, body = _asked(request, stream)
-        for told, answer in self.calls.ask(header, body):
+        for told, answer in self._heard(*_asked(request, stream)):
             if told["absent"]:
                 raise TritonModelException(f"Failed for execute the inference request. {told['error']}")
             if told["error"] is not None:
                 yield InferenceResponse(error=TritonError(told["error"]))
             elif len(answer):
                 yield _response(answer, told["json"])
+
+    def _heard(self, header: dict[str, Any], body: bytes) -> Iterator[Heard]:
+        if self._calls is None:
+            raise TritonModelException(NO_CALLS.format(header["model"]))
+        return self._calls.ask(header, body)
+
+
+class ResponseIterator:
+    """What a model that may give several responses gives. Asked with the first look at it."""
+
+    def __init__(self, responses: Iterator[InferenceResponse]) -> None:
+        self._responses = responses
+
+    def __iter__(self) -> ResponseIterator:
+        return self
+
+    def __next__(self) -> InferenceResponse:
+        return next(self._responses)
+
+    def cancel(self) -> None:
+        """Nobody wants the rest."""
+        self._responses.close()  # type: ignore[attr-defined] # a generator
 
 
 class Request(InferenceRequest):
@@ -54,7 +87,7 @@ class Request(InferenceRequest):
 
     def exec(self, decoupled: bool = False) -> Any:
         if decoupled:
-            return self.outside.ask(self, stream=True)
+            return ResponseIterator(self.outside.ask(self, stream=True))
         found = list(self.outside.ask(self, stream=False))
         if len(found) != 1:
             raise TritonModelException(SEVERAL.format(self.model_name(), len(found)))
@@ -70,8 +103,18 @@ def for_model(outside: Outside) -> types.ModuleType:
     """What a model imports as triton_python_backend_utils, with a way to other models."""
     module = types.ModuleType("triton_python_backend_utils", triton_shim.__doc__)
     vars(module).update({name: one for name, one in vars(triton_shim).items() if not name.startswith("__")})
-    vars(module)["InferenceRequest"] = type("InferenceRequest", (Request,), {"outside": outside})
+    vars(module).update(
+        InferenceRequest=type("InferenceRequest", (Request,), {"outside": outside}),
+        ResponseIterator=ResponseIterator,
+        load_model=_no_loading,
+        unload_model=_no_loading,
+        is_model_ready=lambda model_name, model_version="": outside.knows(text(model_name), text(model_version)),
+    )
     return module
+
+
+def _no_loading(model_name: str, **_said: Any) -> None:
+    raise TritonModelException(NO_LOADING.format(text(model_name)))
 
 
 def _asked(request: InferenceRequest, stream: bool) -> tuple[dict[str, Any], bytes]:
@@ -90,7 +133,7 @@ def _asked(request: InferenceRequest, stream: bool) -> tuple[dict[str, Any], byt
     version, flags, sequence = request.model_version(), request.flags(), request.correlation_id()
     header = {
         "model": request.model_name(),
-        "version": "" if version in (-1, None) else str(version),
+        "version": "" if version == -1 else str(version),
         "json": len(head),
         "stream": stream,
         "timeout": max(0, int(request.timeout() or 0)),

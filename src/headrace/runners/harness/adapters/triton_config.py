@@ -20,6 +20,7 @@ class Config:
         self.cached = (said.get("response_cache") or {}).get("enable") is True
         self.warmup = said.get("model_warmup")
         self.sequence_batching: dict[str, Any] | None = said.get("sequence_batching")
+        self.iterative = _iterative(self.sequence_batching or {})
         self.tensors = {key: [dict(one) for one in as_list(said.get(key))] for key in ("input", "output")}
 
     def specs(self, key: str) -> tuple[Spec, ...]:
@@ -61,6 +62,15 @@ class Config:
             "parameters": parameters,
             "model_transaction_policy": {"decoupled": self.decoupled},
         }
+
+
+def _iterative(said: dict[str, Any]) -> bool:
+    """Whether each request is a sequence of its own, which the model goes through by rescheduling it."""
+    if said.get("iterative_sequence") is not True:
+        return False
+    if more := sorted({"control_input", "state"} & said.keys()):
+        raise TypeError(f"sequence_batching: iterative_sequence together with {more[0]} is not supported")
+    return True
 
 
 def datatype(name: str) -> str:

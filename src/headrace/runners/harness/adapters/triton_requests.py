@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,20 +13,47 @@ from headrace.runners.harness.flow import Unwanted
 
 FINAL = 1  # a flag of `send`
 SEQUENCE_START, SEQUENCE_END = 1, 2  # flags of a request
+ALL, RESCHEDULE = 1, 2  # flags of how a request is let go
+CPU = (1, 0)  # kind and number of the device in DLPack's terms
 OWN = frozenset(
     {"sequence_id", "sequence_start", "sequence_end", "priority", "timeout"}
 )  # no parameters of the model's
 
 
 class TritonModelException(Exception):
-    """What a model raises of its own accord."""
+    """What a model raises of its own accord. `status_code`: of HTTP, where it is said."""
+
+    status_code: int | None = None
+
+
+def text(value: str | bytes) -> str:
+    """Elements of a BYTES tensor are bytes, and Triton takes them wherever it takes a string."""
+    return value.decode() if isinstance(value, (bytes, bytearray)) else str(value)
+
+
+def _parameters(said: Any) -> dict[str, Any]:
+    return json.loads(said) if isinstance(said, (str, bytes)) else dict(said or {})
+
+
+def _correlation(said: Any) -> int | str:
+    return text(said) if isinstance(said, (str, bytes)) else operator.index(said)
+
+
+class InferenceTrace:
+    """`get_context`: what OpenTelemetry propagates, as JSON; None where the request brought nothing of it."""
+
+    def __init__(self, traceparent: str = "") -> None:
+        self._traceparent = traceparent
+
+    def get_context(self) -> str | None:
+        return json.dumps({"traceparent": self._traceparent}) if self._traceparent else None
 
 
 class TritonError:
     UNKNOWN, INTERNAL, NOT_FOUND, INVALID_ARG, UNAVAILABLE, UNSUPPORTED, ALREADY_EXISTS, CANCELLED = range(8)
 
-    def __init__(self, message: str, code: int = INTERNAL) -> None:
-        self._message, self._code = str(message), code
+    def __init__(self, message: str | bytes, code: int = INTERNAL) -> None:
+        self._message, self._code = text(message), code
 
     def message(self) -> str:
         return self._message
@@ -35,8 +63,9 @@ class TritonError:
 
 
 class Tensor:
-    def __init__(self, name: str, array: Any) -> None:
-        self._name, self._array = name, as_array(array, name)
+    def __init__(self, name: str | bytes, array: Any) -> None:
+        self._name = text(name)
+        self._array = as_array(array, self._name)
 
     def name(self) -> str:
         return self._name
@@ -55,17 +84,38 @@ class Tensor:
         return True
 
     def to_dlpack(self) -> Any:
-        return self._array.__dlpack__()
+        return self.__dlpack__()
+
+    def __dlpack__(self, *, stream: Any = None, **said: Any) -> Any:
+        array = self._array if self._array.flags.writeable else self._array.copy()  # it cannot say that one is not
+        return array.__dlpack__(stream=stream, **said)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return CPU
 
     @staticmethod
     def from_dlpack(name: str, tensor: Any) -> Tensor:
-        return Tensor(name, np.from_dlpack(tensor))
+        """What has the methods of DLPack, or a capsule as `to_dlpack` gives it."""
+        return Tensor(name, np.from_dlpack(tensor if hasattr(tensor, "__dlpack__") else _Capsule(tensor)))
+
+
+class _Capsule:
+    """A capsule does not say where its data lie; there is only one place here."""
+
+    def __init__(self, capsule: Any) -> None:
+        self._capsule = capsule
+
+    def __dlpack__(self, **_said: Any) -> Any:
+        return self._capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return CPU
 
 
 class InferenceResponse:
     def __init__(self, output_tensors: Any = (), error: TritonError | None = None, parameters: Any = None) -> None:
         self._outputs, self._error = list(output_tensors), error
-        self._parameters = json.loads(parameters) if isinstance(parameters, str) else dict(parameters or {})
+        self.told = _parameters(parameters)
 
     def output_tensors(self) -> list[Tensor]:
         return self._outputs
@@ -76,9 +126,8 @@ class InferenceResponse:
     def error(self) -> TritonError | None:
         return self._error
 
-    def parameters(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._parameters
-        return found
+    def parameters(self) -> str:
+        return json.dumps(self.told)
 
 
 class Sender:
@@ -135,11 +184,13 @@ class InferenceRequest:
         trace: Any = None,
         parameters: Any = None,
     ) -> None:
-        self._id, self._correlation, self._inputs = request_id, correlation_id, list(inputs)
-        self._outputs, self._model, self._version = list(requested_output_names), model_name, model_version
-        self._flags, self._timeout, self._memory, self._trace = flags, timeout, preferred_memory, trace
-        self._parameters = json.loads(parameters) if isinstance(parameters, str) else dict(parameters or {})
+        self._id, self._correlation, self._inputs = text(request_id), _correlation(correlation_id), list(inputs)
+        self._outputs, self._model = [text(name) for name in requested_output_names], text(model_name)
+        self._version, self._flags, self._timeout = map(operator.index, (model_version, flags, timeout))
+        self._memory, self._trace = preferred_memory, trace or InferenceTrace()
+        self._parameters = _parameters(parameters)
         self._sender: Sender | None = None
+        self._again = False
 
     @classmethod
     def given(cls, inputs: list[Tensor], request_id: str, said: dict[str, Any], outputs: list[str]) -> InferenceRequest:
@@ -153,6 +204,7 @@ class InferenceRequest:
             outputs,
             flags=SEQUENCE_START * start | SEQUENCE_END * end,
             timeout=said.get("timeout", 0),
+            trace=InferenceTrace(str(said.get("traceparent") or "")),
             parameters={key: value for key, value in said.items() if key not in OWN},
         )
 
@@ -170,6 +222,14 @@ class InferenceRequest:
 
     def set_flags(self, flags: int) -> None:
         self._flags = flags
+
+    def set_release_flags(self, flags: int) -> None:
+        self._again = bool(flags & RESCHEDULE)
+
+    def rescheduled(self) -> bool:
+        """Whether the model wants to be given it once more. Tells it once."""
+        again, self._again = self._again, False
+        return again
 
     def timeout(self) -> int:
         return self._timeout

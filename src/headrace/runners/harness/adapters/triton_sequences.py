@@ -39,7 +39,6 @@ class InSequence(Adapter):
             model.outputs,
         )
         self.max_batch_size, self.streams, self.labels = model.max_batch_size, model.streams, model.labels
-        self.calls_by = model.calls_by
         self.sequences = int(said.get("max_sequence_idle_microseconds") or IDLE)
         self._controls = [
             (str(one["name"]), control)

@@ -41,5 +41,5 @@ class XgBoost(Adapter):
         return np.stack([1 - scores, scores], axis=1) if self._binary else scores
 
 
-def load(folder: Path, path: str, _declared: dict[str, Any]) -> Adapter:
+def load(folder: Path, path: str, _declared: dict[str, Any], _outside: int) -> Adapter:
     return XgBoost(folder / path)
