@@ -26,7 +26,7 @@ X = np.arange(3, dtype=np.int32)
 def made(tmp_path: Path, monkeypatch):
     """A model whose `execute` has this body, or that is this program."""
 
-    def make(program: str, config: str = ""):
+    def make(program: str, config: str | None = ""):
         for name in ("model", "triton_python_backend_utils"):
             monkeypatch.delitem(sys.modules, name, raising=False)
         monkeypatch.setattr(sys, "path", list(sys.path))
@@ -37,7 +37,8 @@ def made(tmp_path: Path, monkeypatch):
             )
         (tmp_path / "1").mkdir(exist_ok=True)
         (tmp_path / "1" / "model.py").write_text(HEAD + program)
-        (tmp_path / "config.pbtxt").write_text(CONFIG + config)
+        if config is not None:
+            (tmp_path / "config.pbtxt").write_text(CONFIG + config)
         return triton.load(tmp_path, "1/model.py", {}, NONE)
 
     yield make
@@ -175,3 +176,29 @@ def test_a_stream_that_the_model_reschedules(made) -> None:
 def test_what_of_iterative_sequences_is_not_known_is_said(made) -> None:
     with pytest.raises(TypeError, match="iterative_sequence together with state"):
         made(AGAIN, "sequence_batching { iterative_sequence: true state [ { input_name: 'x' } ] }")
+
+
+SELF_EVIDENT = """
+class TritonPythonModel:
+    @staticmethod
+    def auto_complete_config(config):
+        known = [one["name"] for key in ("input", "output") for one in config.as_dict()[key]]
+        for name, add in (("x", config.add_input), ("y", config.add_output)):
+            if name not in known:
+                add({"name": name, "data_type": "TYPE_INT32", "dims": [3]})
+        config.set_max_batch_size(4)
+        config.set_dynamic_batching()
+        return config
+
+    def execute(self, requests):
+        [x] = requests[0].inputs()
+        return [pb_utils.InferenceResponse([pb_utils.Tensor("y", x.as_numpy() + 1)])]
+"""
+
+
+def test_a_model_without_a_config(made) -> None:
+    model = made(SELF_EVIDENT, None)
+
+    assert [("x", "INT32", (-1, 3)), ("y", "INT32", (-1, 3))] == [one[:3] for one in (*model.inputs, *model.outputs)]
+    assert 4 == model.max_batch_size
+    assert [[1, 2, 3]] == model.run({"x": X.reshape(1, 3)}, Asked(None, {}, [])).outputs["y"].tolist()

@@ -6,11 +6,14 @@ from headrace.images.formats import lightgbm, mlflow, mlserver, onnx, sklearn, t
 from headrace.images.formats.format import NUMPY, ORJSON, Found
 
 DECLARED = (mlserver.recognise, triton.recognise, mlflow.recognise)
-BY_FILES = (onnx.recognise, torch_export.recognise, xgboost.recognise, lightgbm.recognise, sklearn.recognise)
+BY_FILES = (
+    *(onnx.recognise, torch_export.recognise, xgboost.recognise, lightgbm.recognise, sklearn.recognise),
+    triton.without_config,
+)
 FORMATS = frozenset({"mlserver", "triton", "mlflow", "onnx", "torch_export", "xgboost", "lightgbm", "sklearn"})
 KNOWN_FORMATS = (
     "model.onnx, model.skops, model.joblib, model.pkl, model.ubj, model.json (XGBoost), model.txt (LightGBM), "
-    "model.pt2, MLmodel, model-settings.json, config.pbtxt"
+    "model.pt2, MLmodel, model-settings.json, config.pbtxt with 1/model.py, 1/model.onnx or 1/model.pt"
 )
 FOR_TENSOR_CLASSES = (NUMPY, ORJSON)
 

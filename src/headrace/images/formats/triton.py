@@ -1,6 +1,10 @@
-"""A model of a Triton repository: config.pbtxt beside numbered folders. The highest number is the model."""
+"""A model of a Triton repository: numbered folders, most often beside a config.pbtxt. The highest number is the model.
+
+As in Triton, a model that says by itself what its tensors are needs no config.pbtxt.
+"""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from headrace.images.formats.format import NUMPY, ORJSON, Found, beginning
@@ -10,6 +14,8 @@ FILES = {
     "model.onnx": ("onnxruntime==1.31.1", NUMPY, ORJSON),
     "model.pt": ("torch==2.13.0", NUMPY, ORJSON),
 }
+SELF_EVIDENT = ("model.py", "model.onnx")
+CLASS = b"TritonPythonModel"
 _DEFAULT = re.compile(rb'default_model_filename\s*:\s*"([^"/\\]+)"')
 
 
@@ -17,10 +23,22 @@ def recognise(folder: Path) -> Found | None:
     config = folder / "config.pbtxt"
     if not config.is_file():
         return None
-    numbers = sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
     said = _DEFAULT.search(beginning(config))
+    return _newest(folder, [said[1].decode(errors="replace"), *FILES] if said else FILES)
+
+
+def without_config(folder: Path) -> Found | None:
+    """What auto_complete_config or an ONNX file says of the tensors."""
+    found = _newest(folder, SELF_EVIDENT)
+    if found is None or (found.path.endswith(".py") and CLASS not in beginning(folder / found.path)):
+        return None
+    return found
+
+
+def _newest(folder: Path, names: Iterable[str]) -> Found | None:
+    numbers = sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
     for number in reversed(numbers):
-        for name in (said[1].decode(errors="replace"), *FILES) if said else FILES:
+        for name in names:
             if (folder / str(number) / name).is_file():
                 needs = FILES.get(f"model{Path(name).suffix}", (NUMPY, ORJSON))
                 return Found("triton", f"{number}/{name}", needs, beside=("numpy",))

@@ -134,7 +134,9 @@ class TorchScript(Configured):
 
 
 def _onnx(path: Path, config: Config) -> Adapter:
-    model: Any = importlib.import_module(f"{__package__}.onnx").Onnx(path, config.max_batch_size)
+    model: Any = importlib.import_module(f"{__package__}.onnx").Onnx(
+        path, config.max_batch_size if config.complete else None
+    )
     model.inputs = config.specs("input") or model.inputs
     model.outputs = config.specs("output") or model.outputs
     model.labels = config.labels()

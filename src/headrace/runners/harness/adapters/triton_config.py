@@ -11,7 +11,10 @@ from headrace.runners.harness.tensors import Spec
 
 class Config:
     def __init__(self, folder: Path) -> None:
-        said = Reader((folder / "config.pbtxt").read_text()).message()
+        """Without a config.pbtxt the model says by itself what its tensors are."""
+        file = folder / "config.pbtxt"
+        self.complete = file.is_file()
+        said = Reader(file.read_text()).message() if self.complete else {}
         self._said, self._folder = said, folder
         self.name: str = said.get("name") or folder.name
         self.platform: str = said.get("platform") or said.get("backend") or ""
