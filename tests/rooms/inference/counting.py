@@ -46,7 +46,8 @@ class Counter:
             if asked.get("die") == number:
                 raise ReplicaLost("it died", suspect=0)
             self.made += 1
-            yield Answer(at, now(), 1.0, {"": output(question, asked, number)}, more=True)
+            meta = {"id": asked["id"]} if asked["id"] else {}
+            yield Answer(at, now(), 1.0, {"": output(question, asked, number)}, meta=meta, more=True)
         self.ended += 1
         yield Answer(at, now(), 1.0, meta={"empty": "1"})
 

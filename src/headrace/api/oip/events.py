@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from headrace.api.oip import errors
 from headrace.api.oip.generate import event
-from headrace.api.oip.infer import Reply, refused, said_no
+from headrace.api.oip.infer import Reply, header_id, refused, said_no
 from headrace.api.oip.spoken import Spoken
 from headrace.domain.body import BodyStore, whole
 from headrace.domain.errors import Invalid, Unavailable
@@ -69,16 +69,16 @@ class Events(Spoken):
             if reply is not None:
                 await plain(reply)(scope, receive, send)
                 return
-            await self._begin(send)
+            await self._begin(answer, send)
             await self._go_on(answer, answers, send)
             await send({"type": "http.response.body", "body": b""})
 
-    async def _begin(self, send: Send) -> None:
+    async def _begin(self, first: Answer, send: Send) -> None:
         headers = [
             (b"content-type", EVENTS.encode()),
             (b"cache-control", b"no-cache"),
             (b"x-accel-buffering", b"no"),  # proxies of nginx's kind must not collect them
-            (b"x-request-id", self._way.identifier.encode("latin-1")),
+            (b"x-request-id", header_id(first, self._way.identifier)),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 

@@ -224,7 +224,7 @@ class Infer:
 def _headers(answer: Answer, output: Output, identifier: str) -> list[tuple[bytes, bytes]]:
     headers = [
         (b"content-type", _TYPES.get(output.media_type, _OCTETS)),
-        (b"x-request-id", _header(answer.meta.get("id"), identifier)),
+        (b"x-request-id", header_id(answer, identifier)),
     ]
     if "json" in answer.meta:
         headers.append((b"inference-header-content-length", _number(answer.meta["json"]).encode()))
@@ -238,7 +238,7 @@ def said_no(answer: Answer, identifier: str) -> Reply:
     if answer.fault is Fault.MODEL and given.isascii() and given.isdigit() and 400 <= int(given[:4]) <= 599:  # noqa: PLR2004 - HTTP's errors
         status = int(given)
     body = msgspec.json.encode(errors.ErrorBody(answer.error or ""))
-    return Reply(status, body, [_JSON, (b"x-request-id", _header(answer.meta.get("id"), identifier))])
+    return Reply(status, body, [_JSON, (b"x-request-id", header_id(answer, identifier))])
 
 
 def refused(error: Exception, identifier: str = "") -> Reply:
@@ -295,8 +295,9 @@ def identifier_of(given: bytes | None) -> str:
     return new_identifier()
 
 
-def _header(said: str | None, otherwise: str) -> bytes:
-    """An id that stood in the body may be any text, and a header may not."""
+def header_id(answer: Answer, otherwise: str) -> bytes:
+    """For X-Request-Id. An id that stood in the body may be any text, and a header may not."""
+    said = answer.meta.get("id")
     if said and len(said) <= LONGEST_ID and said.isascii() and said.isprintable():
         return said.encode()
     return otherwise.encode("latin-1")

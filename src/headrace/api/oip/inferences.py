@@ -12,7 +12,7 @@ from headrace.api.endpoint import Call, NoQuery
 from headrace.api.limits import body_pieces, drained
 from headrace.api.oip import errors, generate, metadata
 from headrace.api.oip.events import BINARY, EVENTS, Events, Way, first_within, refusal
-from headrace.api.oip.infer import Asked, Infer, Inquiry, Reply, gone, identifier_of, refused
+from headrace.api.oip.infer import Asked, Infer, Inquiry, Reply, gone, header_id, identifier_of, refused
 from headrace.api.rooms import Rooms
 from headrace.domain.body import whole
 from headrace.domain.errors import Invalid
@@ -110,7 +110,7 @@ class Inferences:
             if output is None or (second is not None and (second.error is not None or second.outputs)):
                 return refused(Invalid(NOT_ONE), identifier)
             body = output.body if isinstance(output.body, bytes) else await whole(output.body, self._rooms.blobs)
-            headers = [(b"content-type", errors.JSON.encode()), (b"x-request-id", identifier.encode("latin-1"))]
+            headers = [(b"content-type", errors.JSON.encode()), (b"x-request-id", header_id(first, identifier))]
             return Reply(OK, shape(body), headers)
         except Exception as error:  # noqa: BLE001 - whatever it is becomes JSON
             return refused(error, identifier)

@@ -70,6 +70,15 @@ async def test_each_answer_is_an_event(wire):
     assert [0, 1, 2] == [one["outputs"][0]["data"][0] for one in found]
 
 
+@pytest.mark.parametrize("route", ["infer_stream", "generate_stream", "generate"])
+async def test_the_id_of_the_body_is_in_the_head(wire, route):
+    path = f"/v2/models/counts/{route}"
+    body = {"id": "q", "parameters": {"n": 1}}
+    async with wire.client() as client:
+        answer = await client.post(path, json=body | ({"inputs": [N]} if "infer" in route else {"n": 1}))
+    assert (200, "q") == (answer.status_code, answer.headers["x-request-id"])
+
+
 async def test_events_leave_as_they_are_made(wire, counter):
     async with reading(wire, n=3, wait=1) as (_, following):
         for number in range(3):
