@@ -18,11 +18,12 @@ from starlette.types import Receive, Scope, Send
 from headrace.api.errors import Problem
 from headrace.api.limits import body_pieces, drained
 from headrace.api.oip import errors
-from headrace.api.oip.callers import TOKEN, Callers
+from headrace.api.oip.callers import Callers
 from headrace.api.oip.infer import Infer, caller_of, identifier_of, meta_of
 from headrace.api.oip.permits import ASK
 from headrace.api.oip.relayed import HEAD, OF_CONNECTIONS, Relayed
 from headrace.api.oip.restricted import Restrictions
+from headrace.api.oip.seen import hidden
 from headrace.api.rooms import Rooms
 from headrace.api.table import path_segments
 from headrace.api.watched import ROUTE
@@ -33,7 +34,7 @@ from headrace.domain.question import Form, Question
 from headrace.domain.route import OURS, OURS_BELOW, fits
 from headrace.domain.version import Version
 
-KEPT_BACK = OF_CONNECTIONS | {"authorization", "content-length", "expect", TOKEN}  # headers that no model is shown
+OF_BODIES = frozenset({"content-length", "expect"})  # headers of how a body comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class ModelRoutes(BaseRoute):
         self._routes = Routes(rooms.versions, rooms.directory)
         self._callers = Callers(rooms.keys, rooms.settings)
         self._restrictions = Restrictions(rooms.settings.oip.restricted)
+        self._kept_back = hidden(rooms.settings.oip) | OF_CONNECTIONS | OF_BODIES
         self._base = rooms.settings.oip.base_path.rstrip("/").encode()
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -125,7 +127,7 @@ class ModelRoutes(BaseRoute):
         deadline = self._rooms.settings.server.body_deadline
         pieces = [piece async for piece in body_pieces(request, oip.body_limit, deadline, packed=True)]
         identifier = identifier_of(headers.get(b"x-request-id"))
-        head = msgspec.json.encode(_head(request, asked))
+        head = msgspec.json.encode(self._head(request, asked))
         meta = meta_of(headers, version.key.model) | {"id": identifier, HEAD: str(len(head))}
         question = Question({"": b"".join([head, *pieces])}, Form.HTTP, meta=meta)
         await self._infer.used(version)
@@ -133,14 +135,13 @@ class ModelRoutes(BaseRoute):
         answers = self._rooms.ask.stream(version.key, question, patience=oip.patience, timeout=run)
         return Relayed(answers, self._rooms.blobs, identifier)
 
-
-def _head(request: Request, asked: _Asked) -> dict[str, Any]:
-    return {
-        "method": request.method,
-        "path": f"/{'/'.join(asked.rest)}",
-        "query": request.scope["query_string"].decode("latin-1"),
-        "headers": [pair for pair in request.headers.items() if pair[0] not in KEPT_BACK],
-    }
+    def _head(self, request: Request, asked: _Asked) -> dict[str, Any]:
+        return {
+            "method": request.method,
+            "path": f"/{'/'.join(asked.rest)}",
+            "query": request.scope["query_string"].decode("latin-1"),
+            "headers": [pair for pair in request.headers.items() if pair[0] not in self._kept_back],
+        }
 
 
 def _by_method(method: str, found: list[Declared]) -> Declared:

@@ -19,6 +19,11 @@ from headrace.settings import OipSettings
 KEYS = frozenset({"authorization", "proxy-authorization", "cookie", TOKEN, GRPC_TOKEN})
 
 
+def hidden(settings: OipSettings) -> frozenset[str]:
+    """Headers that no model sees, over HTTP and gRPC: what opens a door, here or elsewhere."""
+    return KEYS | Restrictions(settings.restricted).names
+
+
 class Seen:
     def __init__(self, pattern: re.Pattern[str], never: frozenset[str]) -> None:
         self._pattern, self._never = pattern, never
@@ -32,7 +37,7 @@ class Seen:
             pattern = re.compile(settings.forward_headers, re.IGNORECASE)
         except re.error as error:
             raise Invalid(f"oip.forward_headers is no regular expression: {error}") from None
-        return cls(pattern, KEYS | Restrictions(settings.restricted).names)
+        return cls(pattern, hidden(settings))
 
     def told(self, headers: Mapping[bytes, bytes]) -> str:
         """`headers` of HTTP, in lower case, as JSON."""

@@ -132,6 +132,18 @@ async def test_restricted_inference_restricts_routes_too(tmp_path, speaker):
         assert 201 == (await client.post("/say", headers={"x-pass": "word"})).status_code
 
 
+async def test_what_opens_doors_is_not_shown(tmp_path, speaker):
+    restricted = ("inference:x-pass=word", "model-repository:x-other=w")
+    secrets = {"x-pass": "word", "X-Other": "w", "Cookie": "session=1", "triton-access-token": "t"}
+    async with house(tmp_path, oip=OipSettings(restricted=restricted)) as home, in_memory(home) as client:
+        await publish(home, "speaker", tensors=SPEAKS, dialect=speaker)
+        assert 201 == (await client.post("/say", headers=secrets | {"x-own": "1"})).status_code
+    [head] = speaker.heads
+    shown = {name for name, _ in head["headers"]}
+    assert "x-own" in shown
+    assert not shown & {"authorization", *(name.lower() for name in secrets)}
+
+
 async def test_two_models_with_one_path_are_asked_below_themselves(model, home, client):
     other = await publish(home, "other", tensors=SPEAKS, dialect=Speaker())
 
