@@ -18,7 +18,7 @@ GRPC_PREFIX = "triton-grpc-protocol-"
 _LAST = {
     "ready": "health", "live": "health", "infer": "inference", "infer_stream": "inference", "generate": "inference",
     "generate_stream": "inference", "config": "model-config", "stats": "statistics", "setting": "trace",
-    "logging": "logging",
+    "logging": "logging", "completions": "inference", "embeddings": "inference",
 }  # fmt: skip
 _THIRD = {"repository": "model-repository", "systemsharedmemory": "shared-memory", "cudasharedmemory": "shared-memory"}
 

@@ -88,7 +88,7 @@ class Routes:
     def rows(self) -> list[Row]:
         read, ask = Action.READ_LIBRARY, Action.SUBMIT_JOBS
         given: dict[str, Any] = {"body": bytes, "body_schema": dict[str, Any], "errors": (501,)}
-        return [
+        rows: list[Row] = [
             Endpoint("GET", "/v1/models", "Models of texts", read, self.models, answer=shapes.ModelCards),
             Endpoint("GET", "/v1/models/{model}", "One of them", read, self.model, answer=shapes.ModelCard),
             Endpoint(
@@ -99,6 +99,7 @@ class Routes:
             ),
             Endpoint("POST", "/v1/embeddings", "Embed texts", ask, self.embeddings, answer=shapes.Embeddings, **given),
         ]
+        return [self._restrictions.guarded(row) for row in rows]
 
     async def models(self, call: NoBody) -> shapes.ModelCards:
         found = []
@@ -135,7 +136,6 @@ class Routes:
 
     async def _asked(self, call: Raw) -> _Asked:
         """Raises Invalid, NotFound, Forbidden."""
-        self._restrictions.check("inference", dict(reversed(call.request.scope["headers"])))
         body = sentences.decode(call.body, dict[str, Any])
         name = body.get("model")
         if not isinstance(name, str):

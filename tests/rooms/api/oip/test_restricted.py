@@ -45,6 +45,22 @@ async def test_with_the_header(client):
     assert 401 == (await client.post(INFER, json=request(), headers=headers | {"Authorization": ""})).status_code
 
 
+async def test_openais_routes_too(tmp_path):
+    settings = OipSettings(restricted=("metadata:m=v", "inference:i=v"))
+    async with house(tmp_path, oip=settings) as home, in_memory(home) as client:
+        for name, ask in (
+            ("m", lambda headers: client.get("/v1/models", headers=headers)),
+            ("m", lambda headers: client.get("/v1/models/x", headers=headers)),
+            ("i", lambda headers: client.post("/v1/completions", json={"model": "x"}, headers=headers)),
+            ("i", lambda headers: client.post("/v1/chat/completions", json={"model": "x"}, headers=headers)),
+            ("i", lambda headers: client.post("/v1/embeddings", json={"model": "x"}, headers=headers)),
+        ):
+            refused = await ask({})
+            assert 403 == refused.status_code
+            assert f"expecting header '{name}'" in refused.json()["error"]["message"]
+            assert (await ask({name: "v"})).status_code in {200, 404}
+
+
 async def test_below_the_base_path(client):
     headers = {"secret": "x1"}
     assert 200 == (await client.post("/serving/here" + INFER, json=request(), headers=headers)).status_code
@@ -65,6 +81,9 @@ async def test_below_the_base_path(client):
         ("/v2/repository/{repository}/models/{model}/load", "model-repository"),
         ("/v2/systemsharedmemory/status", "shared-memory"),
         ("/v2/logging", "logging"),
+        ("/v1/models/{model}", "metadata"),
+        ("/v1/chat/completions", "inference"),
+        ("/v1/embeddings", "inference"),
     ],
 )
 def test_groups(path, group):
