@@ -27,7 +27,7 @@ from headrace.api.watched import Watched
 from headrace.settings import ServerSettings
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Modzy-Team-Id")
+ALL = ("*",)  # routes of models may take and give any header
 
 
 def application(rooms: Rooms) -> Starlette:
@@ -66,7 +66,7 @@ def _middleware(rooms: Rooms, settings: ServerSettings) -> Sequence[Middleware]:
         CORSMiddleware,
         allow_origins=settings.origins,
         allow_methods=METHODS,
-        allow_headers=HEADERS,
-        expose_headers=("Link", "Retry-After"),
+        allow_headers=ALL,
+        expose_headers=ALL,
     )
     return [Middleware(Watched, rooms.requests), Middleware(Hosts, settings), *([cors] if settings.origins else [])]

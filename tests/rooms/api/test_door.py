@@ -138,4 +138,10 @@ async def test_other_peoples_pages(home):
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://localhost/api") as client:
         allowed = await client.options("/jobs", headers=preflight)
         assert "https://app.example" == allowed.headers["access-control-allow-origin"]
-        assert "Authorization" in allowed.headers["access-control-allow-headers"]
+        asked = "authorization,content-type,inference-header-content-length,triton-access-token,x-request-id,x-own"
+        allowed = await client.options("/jobs", headers=preflight | {"Access-Control-Request-Headers": asked})
+        assert (200, asked) == (allowed.status_code, allowed.headers["access-control-allow-headers"])
+        shown = await client.get("/models", headers={"Origin": "https://app.example"})
+        assert "*" == shown.headers["access-control-expose-headers"]
+        other = await client.options("/jobs", headers=preflight | {"Origin": "https://evil.example"})
+        assert (400, False) == (other.status_code, "access-control-allow-origin" in other.headers)
