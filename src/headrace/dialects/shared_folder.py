@@ -104,14 +104,14 @@ class SharedFolder:
         """Every file in the output folder. Raises Unreadable, StorageFailed."""
         try:
             found, large = await asyncio.to_thread(self._look, turn.folders[1])
-            for name in large:
-                found[name] = await self._stored(turn.folders[1], name)
+            for name, size in large.items():
+                found[name] = await self._stored(turn.folders[1], name, size)
         except OSError as error:
             raise Unreadable(f"what the model wrote cannot be read: {error.strerror or error}") from None
         return found
 
-    def _look(self, folder: int) -> tuple[dict[str, Output], list[str]]:
-        """The small outputs, and the names of the large ones."""
+    def _look(self, folder: int) -> tuple[dict[str, Output], dict[str, int]]:
+        """The small outputs, and the sizes of the large ones: together they are within the limit."""
         sizes = self._sizes(folder)
         if (size := sum(sizes.values())) > self._most:
             raise Unreadable(f"its outputs are {size} bytes together, the limit is {self._most} bytes")
@@ -119,9 +119,11 @@ class SharedFolder:
         for name, size in sizes.items():
             if size <= INLINE:
                 with _old_file(folder, name) as file:
-                    body = file.read(INLINE)
+                    body = file.read(size + 1)
+                if len(body) != size:
+                    raise _changed(name)
                 found[name] = Output(body, media_type(name, body))
-        return found, [name for name in sizes if name not in found]
+        return found, {name: size for name, size in sizes.items() if name not in found}
 
     def _sizes(self, folder: int) -> dict[str, int]:
         sizes: dict[str, int] = {}
@@ -135,11 +137,12 @@ class SharedFolder:
                 sizes[_text(entry.name)] = entry.stat(follow_symlinks=False).st_size
         return sizes
 
-    async def _stored(self, folder: int, name: str) -> Output:
+    async def _stored(self, folder: int, name: str, size: int) -> Output:
         with _old_file(folder, name) as file:
-            size = os.fstat(file.fileno()).st_size
             head = os.pread(file.fileno(), INLINE, 0)
-            ref = await self._store.put(_pieces(file.fileno(), min(size, self._most)), self._most)
+            ref = await self._store.put(_pieces(file.fileno(), size), self._most)
+            if ref.size != size or os.fstat(file.fileno()).st_size != size:
+                raise _changed(name)
             return Output(ref, media_type(name, head, whole=False))
 
     async def clear(self, turn: Turn) -> None:
@@ -177,6 +180,10 @@ async def _pieces(descriptor: int, size: int) -> AsyncIterator[bytes]:
             return
         start += len(piece)
         yield piece
+
+
+def _changed(name: str) -> Unreadable:
+    return Unreadable(f"its output {name[:80]!r} changed while it was read: an answer is given when all is written")
 
 
 def _text(name: str) -> str:
