@@ -3,12 +3,12 @@
 import re
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
 
-from headrace.cli import model_folder, resolve
+from headrace.cli import foreign, model_folder, resolve
 from headrace.cli.api_client import Api
 from headrace.cli.command import ServerCommand, Session, session_of
 from headrace.cli.deployment_steps import Deployed, Deployment, Wishes
@@ -30,10 +30,17 @@ TITLES = 24  # characters of the widest title of a step
 def deploy(  # noqa: PLR0913 - one parameter for each option of the command
     ctx: typer.Context,
     model_path: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A folder with model.py or a known format; or an image: its file.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A folder with model.py or a known format, or with several; or an image's file."
+        ),
     ],
-    name: Annotated[str | None, typer.Option(help="The model's name; else model.yaml's, else the folder's.")] = None,
-    version: Annotated[str | None, typer.Option(help="Like 1.2.0; else the next free one.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The model's name; else the one its files say, else the folder's.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="Like 1.2.0; else the one its files say, or the next free one.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Add a version to this model; else the one with that name.")] = None,
     test_input: Annotated[
         list[str] | None,
@@ -58,10 +65,12 @@ def deploy(  # noqa: PLR0913 - one parameter for each option of the command
     Example: headrace deploy ./my-model --version 1.2.0 --input image=photo.jpg --maximum 2
     """
     session = session_of(ctx)
-    if registry:
-        found = ModelFolder(Path(model_path), {"name": re.split("[:@]", model_path.rpartition("/")[2])[0]})
-    else:
-        found = model_folder.read(Path(model_path))
+    several = [] if registry else foreign.models_in(Path(model_path))
+    if several:
+        _check_for_one(several, name, model, test_input)
+        _each(ctx, several, version=version, minimum=minimum, maximum=maximum, on_server=on_server)
+        return
+    found = _of_registry(model_path) if registry else _read(session, Path(model_path))
     row = existing(session.api, name or found.name, model)
     wishes = Wishes(
         name=name or (row.name if row and model else found.name),
@@ -73,6 +82,10 @@ def deploy(  # noqa: PLR0913 - one parameter for each option of the command
         registry=_registry(model_path, username) if registry else None,
     )
     deployed = go(session, found, wishes, row)
+    _show(session, wishes, deployed)
+
+
+def _show(session: Session, wishes: Wishes, deployed: Deployed) -> None:
     session.output.show(
         {
             "modelId": deployed.model_id,
@@ -86,6 +99,39 @@ def deploy(  # noqa: PLR0913 - one parameter for each option of the command
     files = [f"--file {shlex.quote(f'{key}={path}')}" for key, path in deployed.test_files.items()]
     shown = " ".join(files) or "--file request.json=FILE"
     session.output.say(f"try: {program()} jobs submit {deployed.model_id} {shown} --wait")
+
+
+def _of_registry(reference: str) -> ModelFolder:
+    return ModelFolder(Path(reference), {"name": re.split("[:@]", reference.rpartition("/")[2])[0]})
+
+
+def _read(session: Session, path: Path) -> ModelFolder:
+    for sentence in foreign.left_out(path):
+        session.output.say(sentence, "yellow")
+    return model_folder.read(path)
+
+
+def _check_for_one(folders: list[Path], *wishes: object) -> None:
+    if any(wishes):
+        raise Failure(
+            f"there are {len(folders)} models: {', '.join(one.name for one in folders)}",
+            ExitCode.USAGE,
+            cure="--name, --model and --input are for one of them: name its folder",
+        )
+
+
+def _each(ctx: typer.Context, folders: list[Path], **wishes: Any) -> None:
+    """A repository's models, one after the other; one that fails keeps no other from being deployed."""
+    output, failed = session_of(ctx).output, []
+    for folder in folders:
+        output.say(f"{folder}:", "bold")
+        try:
+            deploy(ctx, str(folder), **wishes)
+        except Failure as failure:
+            output.fail(failure)
+            failed.append(folder.name)
+    if failed:
+        raise Failure(f"{len(failed)} of {len(folders)} models were not deployed: {', '.join(failed)}")
 
 
 def _registry(reference: str, username: str | None) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import IO, Any, TypeVar
 
 import yaml
 
+from headrace.cli import foreign
 from headrace.cli.failure import ExitCode, Failure
 from headrace.images.formats.recognise import KNOWN_FORMATS, recognise
 
@@ -150,7 +151,7 @@ def read(path: Path) -> ModelFolder:
             raise Failure(
                 f"{path} has neither model.yaml nor model.py, nor a model of a known format", ExitCode.USAGE, cure=cure
             )
-        return ModelFolder(path, {})
+        return ModelFolder(path, foreign.said(path))
     if file.stat().st_size > LARGEST_YAML:
         raise Failure(f"{file} is larger than {LARGEST_YAML} bytes", ExitCode.USAGE)
     try:
@@ -159,7 +160,7 @@ def read(path: Path) -> ModelFolder:
         raise Failure(f"{file} is not YAML: {error}", ExitCode.USAGE) from error
     if not isinstance(about, dict):
         raise Failure(f"{file} should hold keys and values", ExitCode.USAGE)
-    return ModelFolder(path, about)
+    return ModelFolder(path, foreign.said(path) | about)
 
 
 def pack(folder: ModelFolder, into: IO[bytes]) -> int:

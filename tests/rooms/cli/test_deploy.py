@@ -78,7 +78,7 @@ def test_an_open_inference_request_tests_all_inputs(headrace, folder, server, tm
 
 
 def mlserver_folder(path, **settings):
-    path.mkdir()
+    path.mkdir(parents=True)
     (path / "model-settings.json").write_text(json.dumps({"implementation": "runtime.Echo", **settings}))
     return path
 
@@ -97,6 +97,61 @@ def test_declared_tensors_need_no_test_file(headrace, server, tmp_path):
     refused = headrace("deploy", str(folder))
     assert "the model failed on zeros: it is no picture" in refused.err
     assert "test_input/request.json, or give it with --input request.json=FILE" in " ".join(refused.err.split())
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [("v0.1.0", "0.1.0"), ("1.2", "1.2.0"), ("3", "3.0.0"), ("v2.0.0-rc.1", "2.0.0-rc.1"), ("latest", "1.0.0")],
+)
+def test_mlserver_says_name_and_version(headrace, server, tmp_path, said, version):
+    server.tensors = []
+    folder = mlserver_folder(tmp_path / "model-1", name="mnist-svm", parameters={"version": said})
+    ended = headrace("deploy", str(folder), "--json", "-q")
+    assert ("mnist-svm", version) == (ended.json()["name"], ended.json()["version"])
+    ended = headrace("deploy", str(folder), "--name", "mine", "--version", "7.0.0", "--json", "-q")
+    assert ("mine", "7.0.0") == (ended.json()["name"], ended.json()["version"])
+
+
+def triton_folder(path, config, number="1"):
+    (path / number).mkdir(parents=True)
+    (path / "config.pbtxt").write_text(config)
+    (path / number / "model.py").write_text("class TritonPythonModel: ...")
+    return path
+
+
+def test_triton_says_name_and_version(headrace, server, tmp_path):
+    server.tensors = []
+    folder = triton_folder(tmp_path / "here", 'name: "add_sub"\ninput [{ name: "INPUT0" }]', "3")
+    ended = headrace("deploy", str(folder), "--json", "-q")
+    assert ("add_sub", "3.0.0") == (ended.json()["name"], ended.json()["version"])
+
+
+def test_each_model_of_a_repository_is_deployed(headrace, server, tmp_path):
+    server.tensors = []
+    mlserver_folder(tmp_path / "models" / "svm", name="mnist-svm")
+    triton_folder(tmp_path / "models" / "sums", "")
+    (tmp_path / "models" / "notes").mkdir()
+    ended = headrace("deploy", str(tmp_path / "models"))
+    assert (0, ["sums", "mnist-svm"]) == (ended.code, [one["name"] for one in server.models.values()])
+
+    refused = headrace("deploy", str(tmp_path / "models"), "--name", "mine")
+    assert (2, True) == (refused.code, "there are 2 models: sums, svm" in refused.err)
+    server.run_fault = "it does not work"
+    failed = headrace("deploy", str(tmp_path / "models"))
+    assert (1, 2) == (failed.code, failed.err.count("it does not work"))
+    assert "2 of 2 models were not deployed: sums, svm" in failed.err
+
+
+def test_an_environment_that_is_not_read_is_told(headrace, server, tmp_path):
+    server.tensors = []
+    folder = mlserver_folder(tmp_path / "svm", parameters={"environment_tarball": "./env.tar.gz"})
+    (folder / "environment.yml").write_text("name: old-sklearn")
+    told = " ".join(headrace("deploy", str(folder)).err.split())
+    assert "model-settings.json: environment_tarball is not read: name the packages" in told
+    assert "environment.yml is not read" in told
+    execution = 'parameters: { key: "EXECUTION_ENV_PATH" value: { string_value: "env.tar.gz" } }'
+    told = headrace("deploy", str(triton_folder(tmp_path / "sums", execution))).err
+    assert "config.pbtxt: EXECUTION_ENV_PATH is not read" in " ".join(told.split())
 
 
 def test_a_model_that_declares_nothing_is_told_to_be_untried(headrace, server, tmp_path):
