@@ -104,13 +104,21 @@ class FastHttp(Http1):
     def send_400_response(self, msg: str) -> None:
         """The bytes are not HTTP. Answers that are owed come first."""
         cycle = self.cycle
-        if isinstance(cycle, Exchange) and not cycle.response_complete:
-            cycle.keep_alive = False
-            self.flow.pause_reading()
-            cycle.fail(Invalid("the body is not what its head says: " + msg))
+        if self._lingering:
+            return
+        if cycle is None or cycle.response_complete:
+            self._refuse(Invalid(msg))
+            return
+        cycle.keep_alive = False
+        self.flow.pause_reading()
+        wrong = Invalid("the body is not what its head says: " + msg)
+        if isinstance(cycle, Exchange):
+            cycle.fail(wrong)
             self._start_if_due(cycle)
-        else:
-            super().send_400_response(msg)
+        elif cycle.more_body and not cycle.response_started:
+            cycle.disconnected = True  # the app has nothing to say to it any more
+            cycle.message_event.set()
+            self._refuse(wrong)
 
     # one request, as the parser sees it
 
@@ -324,13 +332,17 @@ class FastHttp(Http1):
 
     def _refuse_head(self, problem: Problem) -> None:
         if self.cycle is None or self.cycle.response_complete:
-            reply = refused(problem)
-            head = [self.door.start(reply.status, []), *(b"%b: %b\r\n" % pair for pair in reply.headers)]
-            end = b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(reply.body)
-            self.transport.write(b"".join([*head, end, reply.body]))
-            self._linger()
+            self._refuse(problem)
         else:
             self.transport.close()
+
+    def _refuse(self, error: Exception) -> None:
+        """What has no cycle of its own."""
+        reply = refused(error)
+        head = [self.door.start(reply.status, []), *(b"%b: %b\r\n" % pair for pair in reply.headers)]
+        end = b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(reply.body)
+        self.transport.write(b"".join([*head, end, reply.body]))
+        self._linger()
 
     def _linger(self) -> None:
         """Reads on for a while and throws away: closing at once would take the answer with it."""

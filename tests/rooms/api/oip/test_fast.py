@@ -184,12 +184,43 @@ async def test_a_request_that_never_gets_its_turn_gives_back_what_it_holds(wire,
 
 @pytest.mark.parametrize(
     "bytes_",
-    [b"\x16\x03\x01\x02\x00\x01", b"POST /v2/models/echo/infer HTTP/9.9\r\n\r\n", b"GET\r\n\r\n"],
+    [
+        b"\x16\x03\x01\x02\x00\x01",
+        b"POST /v2/models/echo/infer HTTP/9.9\r\n\r\n",
+        b"GET\r\n\r\n",
+        "GET /ö HTTP/1.1\r\n\r\n".encode(),
+    ],
 )
 async def test_what_is_not_http(talk, bytes_):
     talk.send(bytes_)
-    assert 400 == (await talk.answer())[0]
+    status, headers, said = await talk.answer()
+    assert (400, "application/json") == (status, headers["content-type"])
+    assert {"error"} == set(json.loads(said))
     assert await talk.ended()
+
+
+@pytest.mark.parametrize("path", ["/v2/models/echo/generate", "/api/models"])
+async def test_a_broken_chunk_on_its_way_to_the_app(talk, wire, path):
+    talk.send(talk.head(path, Transfer_Encoding="chunked") + b"2\r\n{}\r\nzz\r\nno\r\n")
+    status, headers, said = await talk.answer()
+    assert (400, "close", "application/json") == (status, headers["connection"], headers["content-type"])
+    assert b"not what its head says" in said
+    assert await talk.ended()
+    await settled(lambda: not wire.server.server_state.tasks)
+
+
+async def test_garbage_behind_a_request_to_the_app_waits_for_the_answer(talk):
+    talk.send(talk.head("/v2/models/echo", "GET") + b"\x16\x03\x01 garbage\r\n\r\n")
+    status, headers, said = await talk.answer()
+    assert (200, "close", "echo") == (status, headers["connection"], json.loads(said)["name"])
+    assert await talk.ended()
+
+
+async def test_a_question_about_the_server_as_a_whole(talk):
+    talk.send(talk.head("*", "OPTIONS"))
+    status, headers, said = await talk.answer()
+    assert (404, "application/json") == (status, headers["content-type"])
+    assert json.loads(said)
 
 
 async def test_garbage_behind_a_request_waits_for_the_answer(talk, echo):
