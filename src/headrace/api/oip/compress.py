@@ -20,7 +20,11 @@ LEVEL = 1  # tensors hardly get smaller with more work
 
 ZSTD = "zstd"
 
+MEMBERS = 4096  # of one gzip body
+PIECE = 65536  # bytes that zlib is given at once: it copies what stands behind a member's end
+
 _BITS = {"gzip": 31, "deflate": 15}  # zlib's window, with gzip's or zlib's own head
+_SAME = {"x-gzip": "gzip"}  # RFC 9110, 8.4.1.3
 _ANNOUNCERS = (b"aiohttp", b"triton")  # in the names of clients that may not mean what their headers list
 
 
@@ -39,6 +43,7 @@ _OUT = frozenset({*_BITS, "identity"}) | ({ZSTD} if _zstandard is not None else 
 async def unpacked(body: bytes, coding: str, at_most: int) -> bytes:
     """Raises Problem 501 for another coding, Invalid for broken data, TooLarge beyond `at_most` bytes."""
     name = coding.strip().lower()
+    name = _SAME.get(name, name)
     if name in ("", "identity"):
         return body
     if name not in _BITS:
@@ -78,16 +83,30 @@ async def packed(body: bytes, coding: str) -> bytes:
 
 
 def _unpack(body: bytes, name: str, at_most: int) -> bytes:
-    machine = zlib.decompressobj(_BITS[name])
-    try:
-        found = machine.decompress(body, at_most + 1)
-    except zlib.error as error:
-        raise Invalid(f"the body is not {name}, as its Content-Encoding says: {error}") from None
-    if len(found) > at_most:
-        raise TooLarge(f"the body is larger than {at_most} bytes once it is unpacked (oip.body_limit)")
+    """A gzip body may be several members, one behind the other (RFC 1952)."""
+    machine, members, start = zlib.decompressobj(_BITS[name]), 1, 0
+    view, found, room = memoryview(body), [], at_most + 1
+    while start < len(view):
+        if machine.eof:
+            machine, members = zlib.decompressobj(_BITS[name]), members + 1
+            if name != "gzip" or members > MEMBERS:
+                raise _broken(name, "something follows its end")
+        piece = view[start : start + PIECE]
+        try:
+            found.append(machine.decompress(piece, room))
+        except zlib.error as error:
+            raise _broken(name, str(error)) from None
+        room -= len(found[-1])
+        if room <= 0:
+            raise TooLarge(f"the body is larger than {at_most} bytes once it is unpacked (oip.body_limit)")
+        start += len(piece) - len(machine.unused_data)
     if not machine.eof:
-        raise Invalid(f"the body is not {name}, as its Content-Encoding says: it ends too early")
-    return found
+        raise _broken(name, "it ends too early")
+    return found[0] if len(found) == 1 else b"".join(found)
+
+
+def _broken(name: str, why: str) -> Invalid:
+    return Invalid(f"the body is not {name}, as its Content-Encoding says: {why}")
 
 
 def _pack(body: bytes, coding: str) -> bytes:
