@@ -167,7 +167,7 @@ class Infer:
             body = await compress.unpacked(body, coding, self._settings.body_limit)
         meta = self.meta(headers, asked.name)
         meta["id"] = identifier
-        if headers.get(b"x-request-id", b"").decode("latin-1") == identifier:
+        if headers.get(b"x-request-id") == identifier.encode():
             meta["named"] = "1"  # by the caller
         if asked.extra:
             meta |= asked.extra
@@ -245,7 +245,7 @@ def refused(error: Exception, identifier: str = "") -> Reply:
     found = errors.refusal(error)
     headers = [_JSON, *((name.lower().encode(), value.encode("latin-1")) for name, value in found.headers.items())]
     if identifier:
-        headers.append((b"x-request-id", identifier.encode("latin-1")))
+        headers.append((b"x-request-id", identifier.encode()))
     return Reply(found.status, found.body, headers)
 
 
@@ -290,8 +290,10 @@ _TYPES = {errors.JSON: errors.JSON.encode(), "application/octet-stream": _OCTETS
 
 def identifier_of(given: bytes | None) -> str:
     """What came, as far as a header may hold it; a new one when none came."""
-    if given and len(given) <= LONGEST_ID and (text := given.decode("latin-1")).isprintable():
-        return text
+    if given and len(given) <= LONGEST_ID:
+        with suppress(UnicodeDecodeError):
+            if (text := given.decode()).isprintable():
+                return text
     return new_identifier()
 
 
@@ -300,7 +302,7 @@ def header_id(answer: Answer, otherwise: str) -> bytes:
     said = answer.meta.get("id")
     if said and len(said) <= LONGEST_ID and said.isascii() and said.isprintable():
         return said.encode()
-    return otherwise.encode("latin-1")
+    return otherwise.encode()
 
 
 def caller_of(headers: Mapping[bytes, bytes]) -> Caller:
@@ -326,10 +328,12 @@ def meta_of(headers: Mapping[bytes, bytes], name: str) -> dict[str, str]:
 
 
 def _number(text: str) -> str:
-    """What is no number is read as 0, as Triton does (contracts/oip.md, A9)."""
+    """What is no number is read as 0, as Triton does (contracts/oip.md, A9); no body is as long as the largest."""
     text = text.strip()
     digits = text.removeprefix("-")
-    return text if digits.isascii() and digits.isdigit() and len(digits) <= LENGTH_DIGITS else "0"
+    if not (digits.isascii() and digits.isdigit()):
+        return "0"
+    return text if len(digits) <= LENGTH_DIGITS else "9" * LENGTH_DIGITS
 
 
 def _text(header: bytes | None) -> str | None:

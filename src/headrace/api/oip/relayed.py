@@ -82,7 +82,7 @@ class Relayed(Spoken):
             if isinstance(found, Reply):
                 await plain(found)(scope, receive, send)
                 return
-            headers = [*found.headers, (b"x-request-id", self._identifier.encode("latin-1"))]
+            headers = [*found.headers, (b"x-request-id", self._identifier.encode())]
             await send({"type": "http.response.start", "status": found.status, "headers": headers})
             await self._piece(found.body, send)
             try:

@@ -52,7 +52,9 @@ async def test_binary_is_what_the_header_says(either, echo):
     assert str(len(head)) == echo.questions[0].meta["json"]
 
 
-@pytest.mark.parametrize(("said", "told"), [("0", "0"), ("ten", "0"), ("-1", "-1"), ("9" * 40, "0")])
+@pytest.mark.parametrize(
+    ("said", "told"), [("0", "0"), ("ten", "0"), ("-1", "-1"), ("9" * 40, "9" * 18), ("-" + "9" * 40, "9" * 18)]
+)
 async def test_a_length_that_is_no_number_is_zero(either, echo, said, told):
     await either.post(INFER, content=b"x", headers={"Inference-Header-Content-Length": said})
     assert told == echo.questions[0].meta["json"]
@@ -64,7 +66,10 @@ async def test_ids(either, echo):
     assert "mine" == echo.questions[0].meta["id"]
     sent = await either.post(INFER, json=request(), headers={"X-Request-Id": "x" * 300})
     assert "x" * 300 == sent.headers["x-request-id"] == sent.json()["id"]
-    made = await either.post(INFER, json=request())
+    sent = await either.post(INFER, json=request(), headers={"X-Request-Id": "größe-漢".encode()})
+    assert "größe-漢" == sent.json()["id"]
+    assert "größe-漢".encode() == dict(sent.headers.raw)[b"x-request-id"]
+    made = await either.post(INFER, json=request(), headers={"X-Request-Id": b"\xff"})
     assert 4 == uuid.UUID(made.headers["x-request-id"]).version
 
 
@@ -162,6 +167,21 @@ async def test_packed_requests(either, coding, pack):
     body = pack(json.dumps(request()).encode())
     answer = await either.post(INFER, content=body, headers={"Content-Encoding": coding})
     assert (200, [1.0, 2.0, 3.0, 4.0]) == (answer.status_code, answer.json()["outputs"][0]["data"])
+
+
+async def test_a_gzip_body_of_several_members(either):
+    text = json.dumps(request()).encode()
+    body = gzip.compress(text[:9]) + gzip.compress(b"") + gzip.compress(text[9:] + b" " * 200_000)
+    answer = await either.post(INFER, content=body, headers={"Content-Encoding": "x-gzip"})
+    assert (200, [1.0, 2.0, 3.0, 4.0]) == (answer.status_code, answer.json()["outputs"][0]["data"])
+
+
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+@pytest.mark.parametrize("more", [b"junk", b"\0" * 9, gzip.compress(b"", mtime=0) * 5_000])
+async def test_what_follows_a_packed_body(either, coding, pack, more):
+    body = pack(json.dumps(request()).encode()) + more
+    answer = await either.post(INFER, content=body, headers={"Content-Encoding": coding})
+    assert (400, True) == (answer.status_code, f"not {coding}" in answer.json()["error"])
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip"])
