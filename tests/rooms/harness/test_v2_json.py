@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from rooms.harness.asking import binary, body, facts, floats, tensor, view
 
-from headrace.runners.harness.tensors import Column, Output, Refused, Reply, Request, Spec, Wanted, as_bytes
+from headrace.runners.harness.arrays import array_of
+from headrace.runners.harness.tensors import Column, Input, Output, Refused, Reply, Request, Spec, Wanted, as_bytes
 from headrace.runners.harness.v2_json import JsonForm
 
 NONE = facts()
@@ -52,9 +53,47 @@ def test_the_id_is_that_of_the_body_or_of_the_header_or_a_new_one() -> None:
     assert decode(body(one)).id != decode(body(one)).id
 
 
+@pytest.mark.parametrize("count", [1, 5_000])
+def test_parameters_are_kept_exactly(count: int) -> None:
+    given = json.loads(bytes(body(tensor("a", "FP32", [count], [1.5] * count))))
+    for number in (2**70, -(2**70), 2**64 - 1, 1e21):
+        found = decode(view(json.dumps(given | {"parameters": {"n": number}}).encode())).parameters
+        assert (number, type(number)) == (found["n"], type(found["n"]))
+
+
+@pytest.mark.parametrize(
+    ("accept", "binary_"),
+    [
+        ("application/json", False),
+        ("text/html, Application/JSON;q=0.1", False),
+        ("application/json;q=0", True),
+        ("application/json; q=0.000, */*", True),
+        ("application/jsonlines", True),
+        ("", True),
+    ],
+)
+def test_what_a_raw_request_accepts(accept: str, binary_: bool) -> None:
+    assert binary_ is decode(view(floats(1)), ONE, json="0", accept=accept).binary
+
+
+@pytest.mark.parametrize("datatype", ["FP16", "BF16", "FP32"])
+def test_a_value_that_does_not_fit_is_told_by_its_datatype(datatype: str) -> None:
+    with pytest.raises(Refused, match=f"'x' is not of type {datatype}"):
+        array_of([Input("x", datatype, (1,), ["1.5"], None)], (1,), "m")
+
+
+def test_an_id_that_no_text_may_be_is_not_told() -> None:
+    request = decode(
+        view(b'{"id":"a\\ud800","inputs":[{"name":"a","shape":[1],"datatype":"FP32","data":[1]}]}'), id="7"
+    )
+    _, told = JsonForm(NONE).encode(Reply(request, []), {"id": "7"})
+    assert {} == told
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
+        (b"[" + b"9" * 5_000 + b"]", "a number has too many digits"),
         (b"", "failed to parse the request JSON buffer"),
         (b"{", "failed to parse the request JSON buffer"),
         (b"\xff", "not UTF-8"),

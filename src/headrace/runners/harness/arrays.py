@@ -57,7 +57,7 @@ def _from_buffer(buffer: Any, datatype: str, shape: tuple[int, ...]) -> Any:
 def _from_values(name: str, values: list[Any], datatype: str, shape: tuple[int, ...]) -> Any:
     if datatype in ("FP16", "BF16"):
         with np.errstate(over="ignore"):
-            wide = np.frombuffer(buffer_of(name, "FP64", values), "f8") if values else np.empty(0)
+            wide = np.frombuffer(buffer_of(name, "FP64", values, datatype), "f8") if values else np.empty(0)
             narrow = wide.astype(DTYPES[datatype])
         return (_from_buffer(_bf16(narrow), "BF16", shape)) if datatype == "BF16" else narrow.reshape(shape)
     if not values:

@@ -245,8 +245,11 @@ def flatten(values: list[Any]) -> list[Any]:
     return values
 
 
-def buffer_of(name: str, datatype: str, values: list[Any]) -> array.array[Any]:
-    """JSON numbers of a datatype that the module array knows. Raises Refused for those that do not fit it."""
+def buffer_of(name: str, datatype: str, values: list[Any], wanted: str = "") -> array.array[Any]:
+    """JSON numbers of a datatype that the module array knows. Raises Refused for those that do not fit it.
+
+    `wanted`: the datatype they are for, where it is another one.
+    """
     code = DATATYPES[datatype][1]
     try:
         if datatype == "BOOL":
@@ -261,10 +264,12 @@ def buffer_of(name: str, datatype: str, values: list[Any]) -> array.array[Any]:
         return array.array(code, values)
     except OverflowError:
         raise Refused(
-            f"Unable to parse 'data': a value is out of range for input '{name}' of type {datatype}"
+            f"Unable to parse 'data': a value is out of range for input '{name}' of type {wanted or datatype}"
         ) from None
     except (KeyError, TypeError, ValueError):
-        raise Refused(f"Unable to parse 'data': a value of input '{name}' is not of type {datatype}") from None
+        raise Refused(
+            f"Unable to parse 'data': a value of input '{name}' is not of type {wanted or datatype}"
+        ) from None
 
 
 def _whole(value: Any) -> int:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,9 @@ from headrace.runners.harness.words import JsonWords, Plain, Words, alone, words
 LARGEST_KEPT, MOST_KEPT = 2_048, 256  # bytes of a JSON header, and how many of them are remembered
 # whose numbers orjson writes from an array as they are
 NUMBERS = frozenset({"UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64"})
+_LARGEST = 2.0**63
 DEEP = "JSON nesting depth exceeds maximum allowed limit (100)"
+_NONE = re.compile(r"q\s*=\s*0(\.0*)?")  # of no quality: not wanted
 _json = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _quoted = json.encoder.encode_basestring_ascii
 _dumps: Any = None if ORJSON is None else ORJSON.dumps
@@ -48,7 +51,7 @@ class JsonForm:
         if length == 0:
             facts, accept = self._facts, meta.get("accept", "")
             one_id = meta.get("id", "")
-            as_json = "application/json" in accept
+            as_json = takes_json(accept)
             return v2_binary.raw_request(one_id, body, facts.name, facts.inputs, facts.max_batch_size > 0, as_json)
         request, sizes = self._header(body[:length], meta)
         v2_binary.take_tensors(request, sizes or [-1] * len(request.inputs), body[length:], self._facts.name)
@@ -67,7 +70,7 @@ class JsonForm:
             elif len(data) >= LARGE and alone(words):
                 with contextlib.suppress(ValueError, Refused):  # as above
                     return self._large(words, data, place, meta)
-        given = self._loads(text)
+        given = self._exact(self._loads(text), text)
         if self._facts.loose and loosened(given):
             words = None
         request, sizes = parse(given, meta)
@@ -102,7 +105,7 @@ class JsonForm:
         return request, sizes
 
     def _parsed(self, body: memoryview, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
-        return self.parsed(self._loads(body), meta)
+        return self.parsed(self._exact(self._loads(body), body), meta)
 
     def parsed(self, given: Any, meta: Mapping[str, str]) -> tuple[Request, list[int]]:
         """What its JSON says, as `parse` has it. Raises Refused."""
@@ -112,7 +115,8 @@ class JsonForm:
 
     def _large(self, words: bytes, data: bytes, place: int, meta: Mapping[str, str]) -> Request:
         """Of words that are not known around many numbers. Raises ValueError, Refused for what is not that simple."""
-        given = loads(words[:place] + b"[]" + words[place:])
+        text = words[:place] + b"[]" + words[place:]
+        given = self._exact(loads(text), text)
         request, sizes = parse(given, meta)
         [one] = [one for one in request.inputs if type(one.data) is list]
         raw = self._numbers.raw(data, one.datatype, math.prod(one.shape))
@@ -135,8 +139,19 @@ class JsonForm:
             raise Refused(DEEP) from None
         except UnicodeDecodeError:
             raise Refused("failed to parse the request JSON buffer: it is not UTF-8") from None
-        except ValueError as error:
+        except json.JSONDecodeError as error:
             raise Refused(f"failed to parse the request JSON buffer: {str(error)[:200]}") from None
+        except ValueError:  # Python's limit of digits
+            raise Refused("failed to parse the request JSON buffer: a number has too many digits") from None
+
+    def _exact(self, given: Any, body: bytes | memoryview) -> Any:
+        """The same with parameters as they stand there: orjson makes a whole number of more than 64 bits a float."""
+        if ORJSON is not None and type(given) is dict and type(parameters := given.get("parameters")) is dict:
+            values = parameters.values()
+            if any(type(one) is float and abs(one) >= _LARGEST for one in values):
+                with contextlib.suppress(ValueError):
+                    given["parameters"] = json.loads(str(body, "utf-8"))["parameters"]
+        return given
 
     def encode(self, reply: Reply, meta: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
         """The body, and what the door is to know of it. Raises Refused for what JSON cannot carry."""
@@ -156,7 +171,7 @@ class JsonForm:
             self._output(output, asked, parts, tails if binary else None, bare=bare)
             begin = b","
         parts.append(b"]}" if reply.outputs else b',"outputs":[]}')
-        told = {} if request.id == meta.get("id") else {"id": request.id[:1_000]}
+        told = {} if request.id == meta.get("id") or not request.id.isprintable() else {"id": request.id[:1_000]}
         if not any(map(len, tails)):
             return b"".join(parts), told
         head = b"".join(parts)
@@ -276,3 +291,12 @@ def _strings(name: str, values: list[Any], *, as_base64: bool) -> str:
         return f"[{','.join([_quoted(value.decode() if type(value) is bytes else str(value)) for value in values])}]"
     except UnicodeDecodeError:
         raise Refused(f"output '{name}' is not valid UTF-8; request it with binary_data") from None
+
+
+def takes_json(accept: str) -> bool:
+    """Whether an Accept header names JSON, and does not turn it down."""
+    for one in accept.lower().split(","):
+        kind, *parameters = (part.strip() for part in one.split(";"))
+        if kind == "application/json":
+            return not any(_NONE.fullmatch(part) for part in parameters)
+    return False
