@@ -4,7 +4,7 @@ Every key that is an input's name becomes a tensor, a list as many elements and 
 and every key of an object named `parameters`, becomes a parameter. Outputs of one element come back as that element.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from math import prod
 from typing import Any
@@ -37,6 +37,8 @@ def request(raw: bytes, tensors: TensorModel) -> bytes:
             inputs.append(_tensor(spec, value, batched=tensors.max_batch_size > 0))
         elif key not in _RESERVED:
             parameters[key] = value
+    if not inputs:
+        raise Invalid(f"the request has no key that is an input of the model: {_listed(specs)}")
     asked: dict[str, Any] = {"inputs": inputs}
     if "id" in body:
         asked["id"] = body["id"]
@@ -71,6 +73,10 @@ def _object(raw: bytes) -> dict[str, Any]:
 def event(body: bytes) -> bytes:
     """One server-sent event. A line feed in JSON is only white space: text has it escaped."""
     return b"data: " + body.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n\n"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "every key is one, and there is none"
 
 
 def _parameters(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,6 +63,8 @@ def test_what_is_asked(body, tensors, inputs, parameters):
         ({"A": [1, 2, 3]}, model(("A", "FP32", (-1, 2))), "3 elements"),
         ({"A": []}, model(("A", "FP32", (1,))), "0 elements"),
         ({"A": {"x": 1}}, model(("A", "FP32", (1,))), "a tensor's value should be"),
+        ({"text": "hi"}, TEXT, "no key that is an input of the model: `text_input`"),
+        ({}, model(), "there is none"),
         ({"parameters": 3}, TEXT, "`parameters` should be an object"),
         ([1], TEXT, "should be an object"),
     ],
