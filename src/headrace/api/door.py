@@ -33,7 +33,7 @@ class Contract:
     error: Callable[[Exception], Response]
 
 
-MODZY = Contract(("/",), errors.answer)
+MODZY = Contract(("",), errors.answer)  # also `OPTIONS *`, which is no path
 
 
 class Door(BaseRoute):
@@ -93,7 +93,7 @@ class Door(BaseRoute):
             return None, None
         if is_multipart:
             raise Invalid("the body should be JSON here, but is multipart")
-        raw = await whole_body(request, settings.json_limit, settings.body_deadline)
+        raw = await whole_body(request, settings.json_limit, settings.body_deadline, "server.json_limit")
         return raw, raw if row.body is bytes else sentences.decode(raw, row.body)
 
 

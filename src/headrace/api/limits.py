@@ -13,12 +13,14 @@ LINGER, LINGER_BYTES = 5.0, 32 << 20  # seconds, bytes that are read of a body a
 SLOWEST = 1024  # bytes a second, after the first deadline: a body that drips holds a connection for nothing
 
 
-async def body_pieces(request: Request, at_most: int, deadline: float, *, packed: bool = False) -> AsyncIterator[bytes]:
+async def body_pieces(
+    request: Request, at_most: int, deadline: float, setting: str = "", *, packed: bool = False
+) -> AsyncIterator[bytes]:
     """Raises TooLarge, Problem 408 after `deadline` seconds without a byte, Problem 415 for a packed body.
 
-    With `packed` the pieces may be packed: the caller unpacks them.
+    With `packed` the pieces may be packed: the caller unpacks them. `setting`: which says how much is allowed.
     """
-    _check_head(request, at_most, packed=packed)
+    _check_head(request, at_most, setting, packed=packed)
     started, size = time.monotonic(), 0
     stream = request.stream()
     while True:
@@ -27,15 +29,15 @@ async def body_pieces(request: Request, at_most: int, deadline: float, *, packed
             return
         size += len(piece)
         if size > at_most:
-            raise TooLarge(_too_large(at_most))
+            raise TooLarge(_too_large(at_most, setting))
         if time.monotonic() - started > deadline + size / SLOWEST:
             raise _too_slow(deadline)
         if piece:
             yield piece
 
 
-async def whole_body(request: Request, at_most: int, deadline: float) -> bytes:
-    return b"".join([piece async for piece in body_pieces(request, at_most, deadline)])
+async def whole_body(request: Request, at_most: int, deadline: float, setting: str = "") -> bytes:
+    return b"".join([piece async for piece in body_pieces(request, at_most, deadline, setting)])
 
 
 async def drained(request: Request) -> bool:
@@ -64,7 +66,7 @@ async def _next(stream: AsyncIterator[bytes], deadline: float) -> bytes | None:
         raise _too_slow(deadline) from None
 
 
-def _check_head(request: Request, at_most: int, *, packed: bool) -> None:
+def _check_head(request: Request, at_most: int, setting: str, *, packed: bool) -> None:
     coding = request.headers.get("content-encoding", "identity").lower()
     if coding not in ("", "identity") and not packed:
         raise Problem(415, f"a body with Content-Encoding {coding!r} is not read here: send it unpacked")
@@ -74,11 +76,11 @@ def _check_head(request: Request, at_most: int, *, packed: bool) -> None:
     if not (length.isascii() and length.isdigit()):
         raise Invalid("Content-Length should be a whole number")
     if int(length) > at_most:
-        raise TooLarge(_too_large(at_most))
+        raise TooLarge(_too_large(at_most, setting))
 
 
-def _too_large(at_most: int) -> str:
-    return f"the body is larger than the {at_most} bytes allowed here"
+def _too_large(at_most: int, setting: str) -> str:
+    return f"the body is larger than the {at_most} bytes allowed here" + (f" ({setting})" if setting else "")
 
 
 def _too_slow(deadline: float) -> Problem:

@@ -114,7 +114,7 @@ async def test_json_or_upload(ask):
 
 async def test_a_body_over_the_limit(ask):
     answer = await ask.post("/double", content=b" " * 1_001)
-    assert 413 == answer.status_code
+    assert (413, True) == (answer.status_code, "(server.json_limit)" in answer.json()["message"])
     assert "connection" not in answer.headers
 
 

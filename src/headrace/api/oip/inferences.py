@@ -120,7 +120,7 @@ class Inferences:
 
         async def body() -> bytes:
             deadline = settings.server.body_deadline
-            pieces = body_pieces(request, settings.oip.body_limit, deadline, packed=True)
+            pieces = body_pieces(request, settings.oip.body_limit, deadline, "oip.body_limit", packed=True)
             return b"".join([piece async for piece in pieces])
 
         return Asked(call.params["model"], call.params.get("version"), _headers(request), body)

@@ -125,7 +125,8 @@ class ModelRoutes(BaseRoute):
     async def _relayed(self, request: Request, asked: _Asked, version: Version) -> Response:
         oip, headers = self._rooms.settings.oip, dict(reversed(request.scope["headers"]))
         deadline = self._rooms.settings.server.body_deadline
-        pieces = [piece async for piece in body_pieces(request, oip.body_limit, deadline, packed=True)]
+        body = body_pieces(request, oip.body_limit, deadline, "oip.body_limit", packed=True)
+        pieces = [piece async for piece in body]
         identifier = identifier_of(headers.get(b"x-request-id"))
         head = msgspec.json.encode(self._head(request, asked))
         meta = meta_of(headers, version.key.model) | {"id": identifier, HEAD: str(len(head))}
