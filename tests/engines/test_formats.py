@@ -298,6 +298,35 @@ async def test_what_mlserver_leaves_unsaid_and_uncounted(workshop, tmp_path) -> 
     assert [["hi", *one] for one in seen] == [json.loads(one[2][0]) for one in said]
 
 
+DECLARED_JSON = (
+    '{"name": "greeter", "implementation": "models.Greeter", "inputs": ['
+    '{"name": "n", "datatype": "INT32", "shape": [-1]}, {"name": "s", "datatype": "BYTES", "shape": [-1]}]}'
+)
+GREETER = """
+from typing import List
+import numpy as np
+from mlserver import MLModel
+from mlserver.codecs import decode_args
+
+class Greeter(MLModel):
+    @decode_args
+    async def predict(self, n: np.ndarray, s: List[str]) -> List[str]:
+        return [one * int(n.reshape(-1)[0]) for one in s]
+"""
+
+
+async def test_a_class_of_mlserver_without_an_input_that_it_declares(workshop, tmp_path) -> None:
+    model = folder(tmp_path / "greeter", **{"model-settings_dot_json": DECLARED_JSON, "models_dot_py": GREETER})
+    number, text = tensor("n", "INT32", [1], [2]), tensor("s", "BYTES", [1], ["ho"])
+    async with workshop.serving(model) as (frames, _):
+        whole, lacking, wrong = await asked(
+            frames, rest(number, text), rest(number), rest(tensor("n", "INT32", [0], []), text)
+        )
+    assert ["hoho"] == next(iter(outputs(whole).values()))[2]
+    assert (Fault.REQUEST, True) == (lacking.fault, "without its input(s) ['s']" in lacking.error)
+    assert Fault.MODEL is wrong.fault
+
+
 HANDLERS = Path(__file__).parents[1] / "contracts" / "models" / "handlers"
 
 

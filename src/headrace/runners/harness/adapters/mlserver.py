@@ -15,9 +15,10 @@ from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given, Htt
 from headrace.runners.harness.adapters.mlserver_routes import Handlers
 from headrace.runners.harness.adapters.one import only_one
 from headrace.runners.harness.arrays import Unfit, array_of
+from headrace.runners.harness.failures import message
 from headrace.runners.harness.generators import hand_over
 from headrace.runners.harness.loose import Loose
-from headrace.runners.harness.tensors import DATATYPES, Input, Spec, flatten
+from headrace.runners.harness.tensors import DATATYPES, Input, Refused, Spec, flatten
 
 SETTINGS = "model-settings.json"
 
@@ -54,7 +55,15 @@ class MlServer(Adapter):
         return _given(response)
 
     async def _ask(self, request: Any) -> Any:
-        return await self._model.predict(request)
+        try:
+            return await self._model.predict(request)
+        except (TypeError, LookupError, AttributeError, ValueError) as error:
+            given = [one.name for one in request.inputs]
+            if missing := [spec.name for spec in self.inputs if spec.name not in given]:
+                raise Refused(
+                    f"the model failed without its input(s) {missing}, and got input(s) {given}: {message(error)}"
+                ) from error
+            raise
 
     def stream(self, arrays: dict[str, Any], asked: Asked, taker: Taker) -> None:
         with self._context(self._settings):
