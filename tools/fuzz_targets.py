@@ -97,7 +97,7 @@ def _message() -> bytes:
 def _front() -> dict[str, Target]:
     """What the doors read of a request before they pass it on."""
     tensors = TensorModel("test", (TensorSpec("text_input", "BYTES", (1,)),))
-    sharing = Sharing(Regions("/none"))
+    sharing = Sharing(Regions("/none"), 1 << 20)
 
     def refusing(read: Callable[[bytes], Any]) -> Callable[[bytes], None]:
         def once(data: bytes) -> None:

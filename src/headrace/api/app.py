@@ -55,7 +55,7 @@ def http_protocol(rooms: Rooms) -> type[HttpToolsProtocol]:
 def _infer(rooms: Rooms) -> Infer:
     permits = Permits(rooms.keys, Callers(rooms.keys, rooms.settings), rooms.directory)
     infer = Infer(permits, rooms.models, rooms.ask, rooms.blobs, rooms.settings.oip)
-    infer.sharing = Sharing(rooms.regions) if rooms.regions.enabled else None
+    infer.sharing = Sharing(rooms.regions, rooms.settings.oip.body_limit) if rooms.regions.enabled else None
     infer.slots = rooms.slots
     return infer
 

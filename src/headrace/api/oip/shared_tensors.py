@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from headrace.api.regions import Regions
-from headrace.domain.errors import Invalid
+from headrace.domain.errors import Invalid, TooLarge
 from headrace.domain.question import Answer, Output
 
 REGION = b'"shared_memory_region"'
@@ -58,25 +58,36 @@ def place_of(parameters: Mapping[str, Any]) -> Place | None:
     return Place(region, offset, size)
 
 
+def check_size(size: int, limit: int) -> None:
+    """Raises TooLarge."""
+    if size > limit:
+        raise TooLarge(f"the request has more than the {limit} bytes allowed here, with its tensors in shared memory")
+
+
 class Sharing:
-    def __init__(self, regions: Regions) -> None:
-        self._regions = regions
+    """A request has at most `limit` bytes, with its tensors in shared memory."""
+
+    def __init__(self, regions: Regions, limit: int) -> None:
+        self._regions, self._limit = regions, limit
 
     async def take(self, team: str, body: bytes, meta: Mapping[str, str]) -> tuple[bytes, dict[str, str], Places]:
-        """The request with its tensors in it. Raises Invalid, NotFound."""
+        """The request with its tensors in it. Raises Invalid, NotFound, TooLarge."""
         length = len(body) if "json" not in meta else max(0, min(len(body), int(meta["json"])))
         head, rest = _object(body[:length]), memoryview(body)[length:]
         parts: list[bytes | memoryview] = []
         inputs: list[Raw] = []
+        size = len(body)
         for one in _listed(head, "inputs"):
             tensor, parameters = one, _tensor(one).parameters or {}
             if (place := place_of(parameters)) is not None:
+                size += place.byte_size
+                check_size(size, self._limit)
                 data = await self._regions.get(team, place.region).read(place.offset, place.byte_size)
                 tensor = _changed(one, {"binary_data_size": len(data)}, parameters)
                 parts.append(data)
-            elif isinstance(size := parameters.get("binary_data_size"), int):
-                parts.append(rest[: max(0, size)])
-                rest = rest[max(0, size) :]
+            elif isinstance(given := parameters.get("binary_data_size"), int):
+                parts.append(rest[: max(0, given)])
+                rest = rest[max(0, given) :]
             inputs.append(tensor)
         outputs, places = self._wanted(team, head)
         changed = {**head, "inputs": _raw(inputs), **({"outputs": _raw(outputs)} if outputs else {})}

@@ -52,6 +52,7 @@ async def break_(_call, _message):
 async def bidi(_call, exchange):
     while (message := await exchange.receive()) is not None:
         await exchange.send(message)
+        exchange.done(len(message))
 
 
 async def deaf(_call, _exchange):
@@ -80,6 +81,24 @@ class Slow:
         finally:
             self.ended.release()
         return message
+
+
+class Keeper:
+    """Works on all messages of a stream at once, and is done with them when it is told to."""
+
+    def __init__(self):
+        self.sizes, self.done = [], asyncio.Event()
+
+    async def __call__(self, _call, exchange):
+        async with asyncio.TaskGroup() as group:
+            while (message := await exchange.receive()) is not None:
+                self.sizes.append(len(message))
+                group.create_task(self._keep(exchange, message))
+        await exchange.send(b"%d" % len(self.sizes))
+
+    async def _keep(self, exchange, message):
+        await self.done.wait()
+        exchange.done(len(message))
 
 
 class Quick:
@@ -138,11 +157,12 @@ class Served:
     door: Door
     slow: Slow
     quick: Quick
+    keeper: Keeper
 
 
 @asynccontextmanager
 async def served(limits=None):
-    slow, quick = Slow(), Quick()
+    slow, quick, keeper = Slow(), Quick(), Keeper()
     methods = {
         "/t/Quick": quick.method,
         "/t/Echo": Method(ASK, echo),
@@ -154,11 +174,12 @@ async def served(limits=None):
         "/t/Public": Method((), echo),
         "/t/Bidi": Method(ASK, streaming=bidi),
         "/t/Deaf": Method(ASK, streaming=deaf),
+        "/t/Keep": Method(ASK, streaming=keeper),
         "/t/Many": Method(ASK, streaming=many),
     }
     door = Door(methods, admit, limits or Limits())
     async with listening(door) as port:
-        yield Served(port, door, slow, quick)
+        yield Served(port, door, slow, quick, keeper)
 
 
 @asynccontextmanager

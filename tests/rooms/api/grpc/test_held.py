@@ -1,6 +1,8 @@
 """Bytes of requests that are counted for all connections together, and streams that count: all of it comes back."""
 
 import asyncio
+import tracemalloc
+import zlib
 
 import pytest
 from rooms.api.grpc.peers import call, message, request, served, wire
@@ -16,11 +18,11 @@ def start(path, *more, stream=1):
 
 async def send(found, data, *, stream=1, last=False):
     """Within the windows."""
-    room = {0: http2.FIRST_WINDOW, stream: 1 << 20}
+    data, room = memoryview(data), {0: http2.FIRST_WINDOW, stream: 1 << 20}
     while data:
         if size := min(*room.values(), len(data), 1 << 18):
             ends = http2.END_STREAM if last and size == len(data) else 0
-            found.write(http2.frame(http2.DATA, ends, stream, data[:size]))
+            found.write(http2.frame(http2.DATA, ends, stream, bytes(data[:size])))
             data = data[size:]
             room = {one: left - size for one, left in room.items()}
             continue
@@ -30,7 +32,7 @@ async def send(found, data, *, stream=1, last=False):
 
 
 async def settles(holds):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while not holds():
             await asyncio.sleep(0.01)
 
@@ -58,3 +60,35 @@ async def test_a_call_that_is_reset_before_it_begins_counts_no_longer() -> None:
         found.write(call(21))
 
         assert 21 == (await found.until(http2.DATA)).stream
+
+
+async def test_messages_of_a_stream_count_as_long_as_somebody_works_on_them() -> None:
+    limit, one, count = 20 << 20, 4 << 20, 12
+    async with served(Limits(bodies=limit)) as door, wire(door.port) as found:
+        found.write(start("/t/Keep"))
+        sending = asyncio.ensure_future(send(found, message(bytes(one)) * count, last=True))
+        await settles(lambda: len(door.keeper.sizes) >= 4)
+        await asyncio.sleep(0.2)
+        assert sum(door.keeper.sizes) <= door.door.held + (1 << 20) <= limit + (1 << 20)
+        assert not sending.done()
+
+        door.keeper.done.set()
+        await asyncio.wait_for(sending, 20)
+        assert message(b"%d" % count) == (await found.until(http2.DATA)).payload
+        await settles(lambda: not door.door.held)
+
+
+async def test_a_message_counts_while_it_is_unpacked() -> None:
+    packed = zlib.compress(bytes(60 << 20), 1)
+    async with served(Limits(bodies=20 << 20)) as door, wire(door.port) as found:
+        tracemalloc.start()
+        for number in (1, 3, 5):
+            found.write(start("/t/Slow", (b"grpc-encoding", b"deflate"), stream=number))
+            found.write(http2.frame(http2.DATA, 1, number, b"\1" + message(packed)[1:]))
+        for _ in range(3):
+            assert b"grpc-status\x018" in (await found.until(http2.HEADERS, flags=http2.END_STREAM)).payload
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        await settles(lambda: not door.door.held)
+
+    assert peak < 40 << 20

@@ -186,6 +186,14 @@ async def test_a_file_that_became_smaller_does_not_end_the_server(client, files)
         assert b"short" == path.read_bytes()
 
 
+async def test_a_region_that_is_named_often_does_not_make_a_request_larger_than_it_may_be(tmp_path, files):
+    async with house(tmp_path, oip=OipSettings(shared_memory="/oip_", body_limit=2_000)) as home:
+        await publish(home, tensors=TENSORS, dialect=Echo())
+        async with served(home) as wire, wire.client() as client, region(client, files, content=bytes(1_000)):
+            answer = await infer(client, {"inputs": asks(where("in", 1_000))["inputs"] * 3})
+            assert (413, True) == (answer.status_code, "2000 bytes" in answer.json()["error"]), answer.text
+
+
 async def test_nobody_sees_the_regions_of_others(home, wire, client, files):
     """Another key of the same team sees them; without a key there is nothing."""
     key = await home.key_of("runs@example.com", *RUNS)

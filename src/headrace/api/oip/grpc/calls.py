@@ -16,12 +16,14 @@ from headrace.inference.ask import Tell, Ticket
 class Call:
     """`deadline` is in the loop's time; `principal` is NOBODY for public methods.
 
-    `trailing`: metadata behind the one answer.
+    `trailing`: metadata behind the one answer. `hold` asks for room for bytes that a request grows by, until it is
+    over: it raises Status.
     """
 
     principal: Principal
     metadata: Mapping[str, str]
     deadline: float | None
+    hold: Callable[[int], None]
     trailing: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
@@ -30,6 +32,7 @@ class Exchange:
     """Messages both ways, for calls with more than one of them."""
 
     receive: Callable[[], Awaitable[bytes | None]]  # None: the client has sent everything
+    done: Callable[[int], None]  # with so many bytes of messages: until then they count, and hold up the next ones
     send: Callable[[bytes], Awaitable[None]]  # waits while the client does not read
     stopping: Callable[[], bool]  # the server is shutting down
 

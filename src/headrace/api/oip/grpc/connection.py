@@ -284,7 +284,7 @@ class Connection(asyncio.BufferedProtocol):
         self._intake.admitted(stream)
 
     def read_on(self, stream: Stream) -> None:
-        self._intake.go_on(stream)
+        self._intake.read_on(stream)
 
     def _drop(self, stream: Stream) -> None:
         """The stream is closed both ways, at once."""

@@ -42,6 +42,11 @@ class Inbox:
         return max(0, self._length - self._have)
 
     @property
+    def size(self) -> int:
+        """Bytes that are here."""
+        return self.waiting + (self._have if self._length >= 0 else 0)
+
+    @property
     def placed(self) -> bool:
         """The message that comes has its place: so its caller may ask what it asks."""
         return self._slot is not None

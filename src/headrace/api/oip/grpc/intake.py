@@ -87,6 +87,15 @@ class Intake:
             self._size = WIDE
         self.go_on(stream)
 
+    def read_on(self, stream: Stream) -> None:
+        """Messages were read, or somebody is done with them."""
+        if stream.inbox is not None:
+            spare = stream.reserved - max(0, stream.lent + stream.inbox.size + stream.room - WINDOW)
+            if spare > 0:
+                self._desk.release(spare)
+                stream.reserved -= spare
+        self.go_on(stream)
+
     def go_on(self, stream: Stream) -> None:
         """Opens the window of a stream again, if it is time, and its caller may."""
         if stream.done or stream.peer_done or stream.failure is not None:
@@ -119,11 +128,13 @@ class Intake:
         try:
             stream.reserved += self._desk.hold(stream.taken)
         except Status as why:
-            self._refuse(stream, why)
+            if not stream.lent:  # otherwise there is room once somebody is done with that
+                self._refuse(stream, why)
             return
         self._outbox.write(http2.window_update(stream.number, stream.taken))
         stream.room += stream.taken
         stream.taken = 0
+        stream.touched = asyncio.get_running_loop().time()
 
     def _refuse(self, stream: Stream, why: Status) -> None:
         if stream.incoming is not None:

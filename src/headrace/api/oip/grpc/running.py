@@ -37,7 +37,7 @@ class Told(Protocol):
         ...
 
     def read_on(self, stream: Stream) -> None:
-        """Its messages were read: more may come."""
+        """Its messages were read, or somebody is done with them: more may come."""
         ...
 
 
@@ -138,7 +138,7 @@ class Running:
         try:
             principal = await self._desk.admit(stream.head, method.actions) if method.actions else NOBODY
             deadline = None if stream.timer is None else stream.timer.when()
-            call = Call(principal, stream.head.metadata, deadline)
+            call = Call(principal, stream.head.metadata, deadline, partial(self._grow, stream))
             if method.actions and not stream.admitted:
                 self._tell.admitted(stream)
             if method.unary is not None:
@@ -153,6 +153,7 @@ class Running:
     def _exchange(self, stream: Stream) -> Exchange:
         return Exchange(
             receive=lambda: self._receive(stream),
+            done=lambda size: self._shrink(stream, size),
             send=lambda message: self._send(stream, message),
             stopping=lambda: self._desk.draining,
         )
@@ -165,9 +166,22 @@ class Running:
             return bytes(message.view)
         if not packed:
             return message
-        message = await packing.unpacked(message, stream.head.encoding, self._desk.limits.message)
-        stream.reserved += self._desk.hold(len(message))
-        return message
+        return await packing.unpacked(
+            message, stream.head.encoding, self._desk.limits.message, partial(self._hold, stream)
+        )
+
+    def _hold(self, stream: Stream, size: int) -> None:
+        """Room for what a message grows by. Raises Status."""
+        stream.reserved += self._desk.hold(size)
+
+    def _grow(self, stream: Stream, size: int) -> None:
+        """As `_hold`, of a message that somebody works on."""
+        self._hold(stream, size)
+        stream.lent += size
+
+    def _shrink(self, stream: Stream, size: int) -> None:
+        stream.lent -= size
+        self._tell.read_on(stream)
 
     async def _answer(self, stream: Stream, message: bytes, trailing: Sequence[tuple[bytes, bytes]] = ()) -> None:
         fields = OK + block(trailing) if trailing else OK
@@ -226,8 +240,7 @@ class Running:
             stream.incoming.clear()
             await stream.incoming.wait()
         message = await self._opened(stream)
-        self._desk.release(stream.reserved)
-        stream.reserved = 0
+        stream.lent += len(message)
         self._tell.read_on(stream)
         return message
 

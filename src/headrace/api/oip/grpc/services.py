@@ -34,6 +34,7 @@ from headrace.api.oip.tuning import Tuning
 from headrace.api.regions import Regions
 from headrace.api.rooms import Rooms
 from headrace.domain.account import Action, Principal
+from headrace.settings import OipSettings
 
 OIP = "inference.GRPCInferenceService"
 SELDON = "inference.model_repository.ModelRepositoryService"
@@ -73,7 +74,7 @@ def methods(rooms: Rooms) -> dict[str, Method]:
     services = {
         OIP: {
             **dict(_about(About(rooms, readiness))),
-            **dict(_infer(infer, rooms.regions, rooms.settings.oip.grpc_stream_profile)),
+            **dict(_infer(infer, rooms.regions, rooms.settings.oip)),
             **dict(_repository(repository)),
             **dict(_tuning(TuningCalls(Tuning(rooms)))),
             **dict(_shared_memory(rooms.regions)),
@@ -101,13 +102,13 @@ def _about(about: About) -> Named:
     yield "ModelStatistics", Method(READ, typed(pb.ModelStatisticsRequest, about.statistics))
 
 
-def _infer(infer: Infer, regions: Regions, profile: str) -> Named:
-    shared = SharedTensors(infer.unary, regions) if regions.enabled else None
+def _infer(infer: Infer, regions: Regions, settings: OipSettings) -> Named:
+    shared = SharedTensors(infer.unary, regions, settings.grpc_limit) if regions.enabled else None
     if shared is None:
         yield "ModelInfer", Method(ASK, infer.unary, at_once=infer)
     else:
         yield "ModelInfer", Method(ASK, shared.unary)
-    yield "ModelStreamInfer", Method(ASK, streaming=StreamInfer(infer, shared, profile).stream)
+    yield "ModelStreamInfer", Method(ASK, streaming=StreamInfer(infer, shared, settings.grpc_stream_profile).stream)
 
 
 def _repository(repository: RepositoryCalls) -> Named:

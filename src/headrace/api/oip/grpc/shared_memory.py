@@ -1,6 +1,6 @@
 """Shared memory with clients of this machine, over gRPC: regions, and requests whose tensors lie there."""
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 
 from google.protobuf.message import DecodeError
@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from headrace.api.oip.grpc.calls import Call, Unary
 from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.api.oip.shared_memory import NO_CUDA
-from headrace.api.oip.shared_tensors import KEYS, Place, Sharing, place_of
+from headrace.api.oip.shared_tensors import KEYS, Place, Sharing, check_size, place_of
 from headrace.api.regions import Regions
 from headrace.domain.errors import Invalid, NotFound, Unsupported
 
@@ -62,20 +62,26 @@ async def cuda_unregister(
 
 
 class SharedTensors:
-    """ModelInfer for requests with tensors in shared memory: the others go on as they are."""
+    """ModelInfer for requests with tensors in shared memory: the others go on as they are.
 
-    def __init__(self, infer: Unary, regions: Regions) -> None:
-        self._infer, self._regions, self._sharing = infer, regions, Sharing(regions)
+    With them a request has at most `limit` bytes.
+    """
+
+    def __init__(self, infer: Unary, regions: Regions, limit: int) -> None:
+        self._infer, self._regions, self._limit, self._sharing = infer, regions, limit, Sharing(regions, limit)
 
     async def unary(self, call: Call, message: bytes) -> bytes:
         if REGION not in message:
             return await self._infer(call, message)
-        message, places = await self.take(call.principal.team, message)
+        message, places = await self.take(call.principal.team, message, call.hold)
         answer = await self._infer(call, message)
         return await self.give(call.principal.team, answer, places) if places else answer
 
-    async def take(self, team: str, message: bytes) -> tuple[bytes, dict[str, Place]]:
-        """The request with its tensors in it, and where its outputs are to go. Raises Invalid, NotFound."""
+    async def take(self, team: str, message: bytes, hold: Callable[[int], None]) -> tuple[bytes, dict[str, Place]]:
+        """The request with its tensors in it, and where its outputs are to go.
+
+        Raises Invalid, NotFound, TooLarge, and what `hold` raises, which is asked for room before they are read.
+        """
         try:
             request = pb.ModelInferRequest.FromString(message)
         except DecodeError:
@@ -84,8 +90,12 @@ class SharedTensors:
         if any(one.HasField("contents") for one in request.inputs):
             raise Invalid("a request with tensors in shared memory gives all others as raw_input_contents")
         contents: list[bytes] = []
+        size = len(message)
         for one in request.inputs:
             if (place := _place(one.parameters)) is not None:
+                size += place.byte_size
+                check_size(size, self._limit)
+                hold(place.byte_size)
                 contents.append(await self._regions.get(team, place.region).read(place.offset, place.byte_size))
             elif raw:
                 contents.append(raw.pop(0))

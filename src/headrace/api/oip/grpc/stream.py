@@ -25,6 +25,7 @@ class Stream:
     taken = 0  # bytes received for which the stream's window was not opened again
     kept = 0  # bytes received for which the connection's was not
     reserved = 0  # bytes of large messages that the desk counts
+    lent = 0  # bytes of messages that somebody works on who reads message by message
     touched = 0.0  # when the last piece came
     peer_done = False  # it has sent everything
     done = False  # we have sent everything, or nobody wants it any more
@@ -47,7 +48,10 @@ class Stream:
 
     @property
     def waits_for_peer(self) -> bool:
-        """A message is late. Between two messages a client may take its time, where there may be more than one."""
-        if self.done or self.peer_done or self.inbox is None:
+        """A message is late. Between two messages a client may take its time, where there may be more than one.
+
+        Without room the client waits for us.
+        """
+        if self.done or self.peer_done or self.inbox is None or not self.room:
             return False
         return self.incoming is None or not self.inbox.between

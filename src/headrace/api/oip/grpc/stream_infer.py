@@ -61,6 +61,7 @@ class StreamInfer:
                 await self._answer(call, begun, strict=strict)
             finally:
                 turns.over(turn)
+                exchange.done(begun.room.size)
                 slots.release()
 
         why: Status | None = None
@@ -79,16 +80,16 @@ class StreamInfer:
 
     async def _begin(self, call: Call, message: bytes, speaker: "Speaker") -> "_Begun":
         """All that may take a while before it is queued, one message after the other: so they are queued in order."""
-        asked = Asked()
+        asked, room = Asked(), _Room(call, len(message))
         try:
             asked = scan(message)
             version = await self._infer.version(call, asked)
             if self._shared is not None and REGION in message:
-                message, places = await self._shared.take(call.principal.team, message)
+                message, places = await self._shared.take(call.principal.team, message, room.hold)
                 speaker = _Shared(speaker, self._shared, call.principal.team, places)
         except Exception as error:  # noqa: BLE001 - said where it is answered
-            return _Begun(asked, message, speaker, error)
-        return _Begun(asked, message, speaker, version)
+            return _Begun(asked, message, speaker, room, error)
+        return _Begun(asked, message, speaker, room, version)
 
     async def _answer(self, call: Call, begun: "_Begun", *, strict: bool) -> None:
         try:
@@ -124,6 +125,17 @@ class StreamInfer:
             await speaker.end(asked, version)
 
 
+class _Room:
+    """Bytes of one of the requests."""
+
+    def __init__(self, call: Call, size: int) -> None:
+        self._call, self.size = call, size
+
+    def hold(self, size: int) -> None:
+        self._call.hold(size)
+        self.size += size
+
+
 class Speaker(Protocol):
     """How answers are said on a stream."""
 
@@ -141,6 +153,7 @@ class _Begun:
     asked: Asked
     message: bytes
     speaker: Speaker
+    room: _Room
     version: Version | Exception
 
 
