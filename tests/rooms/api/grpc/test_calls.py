@@ -40,6 +40,17 @@ async def test_metadata_arrives(channel) -> None:
     assert any(line.startswith("raw-bin=AP8") for line in lines)
 
 
+@pytest.mark.parametrize("size", [17_000, 70_000, 120_000])
+async def test_too_much_metadata_ends_its_call_only(channel, door, size: int) -> None:
+    slow = asyncio.ensure_future(_result(channel.unary_unary("/t/Slow")(b"late")))
+    await door.slow.begun.acquire()
+    code, said = await failure(channel.unary_unary("/t/Echo")(b"", metadata=[("a", "x" * size)]))
+    door.slow.go.set()
+
+    assert (grpc.StatusCode.RESOURCE_EXHAUSTED, True) == (code, "at most 16384" in said)
+    assert b"late" == await slow
+
+
 async def test_statuses_and_their_messages(channel) -> None:
     said = "100% größer: 日本\nline"
 

@@ -64,9 +64,9 @@ CONNECTION_FAULTS = {
         frame(http2.HEADERS, request(), stream=1) + frame(http2.CONTINUATION, stream=1) * 20,
         ErrorCode.ENHANCE_YOUR_CALM,
     ),
-    "headers of many bytes": (frame(http2.HEADERS, bytes(40_000), flags=4, stream=1), ErrorCode.ENHANCE_YOUR_CALM),
+    "headers of many bytes": (frame(http2.HEADERS, bytes(300_000), flags=4, stream=1), ErrorCode.ENHANCE_YOUR_CALM),
     "headers that unpack to many bytes": (
-        frame(http2.HEADERS, request() + b"\x40\x01a\x7f\xa1\x1e" + bytes(4000) + b"\xbe" * 30, flags=4, stream=1),
+        frame(http2.HEADERS, request() + b"\x40\x01a\x7f\xa1\x1e" + bytes(4000) + b"\xbe" * 40, flags=4, stream=1),
         ErrorCode.COMPRESSION_ERROR,
     ),
     "a frame of many bytes": (http2.head(http2.LARGEST_FRAME, http2.DATA, 0, 1), ErrorCode.FRAME_SIZE_ERROR),
@@ -121,6 +121,23 @@ async def test_what_ends_the_connection(open_wire, name: str) -> None:
 
     assert http2.GOAWAY == last.kind
     assert code == last.code, last.payload
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (frame(http2.HEADERS, b"x" * 30, stream=1) + frame(http2.CONTINUATION, b"y", stream=1) * 9, b"9 frames"),
+        (frame(http2.HEADERS, bytes(300_000), flags=4, stream=1), b"131072 bytes"),
+        (frame(http2.HEADERS, b"\xff\xff\xff", flags=4, stream=1), b"decoded: Unable to decode"),
+        (frame(http2.HEADERS, b"\x40\x05a", flags=4, stream=1), b"decoded: Truncated header block"),
+    ],
+)
+async def test_what_is_said_of_headers_that_cannot_be_read(open_wire, sent: bytes, said: bytes) -> None:
+    open_wire.write(sent)
+    last = (await open_wire.all())[-1].payload
+
+    assert said in last
+    assert b"memory at" not in last
 
 
 @pytest.mark.parametrize("name", STREAM_FAULTS)

@@ -4,6 +4,7 @@ A client sends the same block for every call once its table is filled. What a bl
 what is remembered is forgotten with every change of the table.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,13 +18,14 @@ from headrace.api.oip.grpc.status import Code, as_header
 from headrace.api.oip.permits import Caller
 from headrace.telemetry.trace import TRACEPARENT
 
-LARGEST_LIST = 64 * 1024  # bytes as HPACK counts them; beyond, the connection ends
+LARGEST_LIST = 128 * 1024  # bytes as HPACK counts them; beyond, the connection ends
 LARGEST_METADATA = 16 * 1024  # bytes; beyond, the call is refused
 REMEMBERED = 64  # blocks of one connection
 LONGEST_TIMEOUT = 8  # digits
 REQUEST_ID = "x-request-id"
 FOREVER = 30 * 86_400.0  # seconds: no deadline lies further away
 
+_BYTES = re.compile(r"(:| from) <memory at .*")  # where hpack names them
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _PSEUDO = frozenset({":method", ":scheme", ":path", ":authority"})
 _HOP = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
@@ -59,9 +61,10 @@ class Head:
 
 
 class Blocks:
-    """Of one connection. `decode` raises ConnectionFault, Malformed."""
+    """Of one connection. Raises ConnectionFault, Malformed."""
 
     def __init__(self) -> None:
+        self._changed = False  # the table, by the last block
         self._decoder = Decoder(LARGEST_LIST)
         self._decoder.header_table = _Table(self._forget)
         self._known: dict[bytes, Head] = {}
@@ -71,21 +74,24 @@ class Blocks:
         known = self._known.get(block)
         if known is not None:
             return known
-        try:
-            pairs = [(_text(name), _text(value)) for name, value in self._decoder.decode(block, raw=True)]
-        except (HPACKError, IndexError) as error:
-            raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, f"headers cannot be decoded: {error}") from None
-        head = read(pairs)
-        if len(self._known) >= REMEMBERED:
-            self._clear()
-        if not self._changed:
+        head = read(self._pairs(block))
+        if not self._changed and head.size <= LARGEST_METADATA:
+            if len(self._known) >= REMEMBERED:
+                self._clear()
             self._known[block] = head
             if head.plain:
                 self.plain[block] = head
-        self._changed = False
         return head
 
-    _changed = False
+    def _pairs(self, block: bytes) -> list[tuple[str, str]]:
+        self._changed = False
+        try:
+            return [(_text(name), _text(value)) for name, value in self._decoder.decode(block, raw=True)]
+        except HPACKError as error:
+            why = _BYTES.sub("", str(error))
+        except IndexError:
+            why = "they are cut off"
+        raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, f"headers cannot be decoded: {why}")
 
     def _forget(self) -> None:
         self._changed = True

@@ -11,7 +11,7 @@ from headrace.api.oip.grpc import http2
 from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
 from headrace.api.oip.grpc.packing import PREFIX_SIZE
 
-LARGEST_BLOCK = 32 * 1024  # bytes of one header block with all its CONTINUATION frames
+LARGEST_BLOCK = 128 * 1024  # bytes of one header block with all its CONTINUATION frames
 LARGEST_OTHER = 16 * 1024  # bytes of a frame that is neither DATA nor headers
 MOST_CONTINUATIONS = 8
 SMALL = 64 * 1024  # bytes of a message that is handed on with its headers
@@ -214,7 +214,10 @@ class Reader(Generic[T]):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
         stream, ends, parts = self._block
         parts.append(payload)
-        if len(parts) > MOST_CONTINUATIONS + 1 or sum(map(len, parts)) > LARGEST_BLOCK:
+        if len(parts) > MOST_CONTINUATIONS + 1:
+            said = f"headers come in more than {MOST_CONTINUATIONS + 1} frames"
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, said)
+        if sum(map(len, parts)) > LARGEST_BLOCK:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, f"headers have more than {LARGEST_BLOCK} bytes")
         if flags & http2.END_HEADERS:
             self._block = None
