@@ -84,9 +84,10 @@ class Ledger:
         if head.more and not self._stream:
             raise Garbage("there are several answers to a question that has one")
         form = self._forms[0] if head.more else self._forms.popleft()
-        for name, _ in head.named:
-            if (name == "") is (form is Form.FILES):
-                raise Garbage("an answer there has not the form of its question")
+        files = form is Form.FILES
+        whole = files or self._stream or head.error is not None or len(head.named) == 1
+        if not whole or any((name == "") is files for name, _ in head.named):
+            raise Garbage("an answer there has not the form of its question")
         return form
 
     def inline(self, heads: Sequence[AnswerHead], data: bytes, start: int) -> list[Answer]:

@@ -1,6 +1,5 @@
 """One batch on one replica: whose answer comes next, and what is counted of it."""
 
-import logging
 from collections.abc import Sequence
 from time import monotonic
 
@@ -10,8 +9,6 @@ from headrace.domain.question import Answer
 from headrace.fleet.seat import Seat
 from headrace.inference.counts import Counts
 from headrace.inference.queue import Ticket
-
-logger = logging.getLogger(__name__)
 
 
 class Carrying:
@@ -46,14 +43,8 @@ class Carrying:
         for answer in answers:
             ticket = batch[place]
             place += 1
-            if ticket.over:  # its caller is gone
-                continue
-            ticket.over = True
-            told.append(answer)
-            try:
-                ticket.tell(answer)
-            except Exception:  # one caller's accident must not cost the others their answers
-                logger.exception("an answer of %s could not be handed on", ticket.queue.key)
+            if ticket.end(answer):
+                told.append(answer)
         self._counts.record_all(told, taken_ns, calls)
 
     def fail(self, error: HeadraceError) -> None:

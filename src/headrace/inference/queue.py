@@ -1,6 +1,7 @@
 """The single questions that wait for one version, and the rules by which a batch of them is taken out."""
 
 import asyncio
+import logging
 import math
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,7 @@ HANDED = 0.05  # seconds of work handed to a replica at once, where its model do
 TICK = 0.001  # seconds; a courier that is about to start comes before the end of a patience of 0
 SOONEST, LATEST = 1.0, 60.0  # seconds after which somebody who found the queue full may come back
 
+logger = logging.getLogger(__name__)
 
 Tell = Callable[[Answer | HeadraceError], None]
 
@@ -50,7 +52,10 @@ class Ticket:
         if self.over:
             return False
         self.over = True
-        self.tell(said)
+        try:
+            self.tell(said)
+        except Exception:  # one caller's accident must not cost the others their answers
+            logger.exception("an answer of %s could not be handed on", self.queue.key)
         return True
 
     def fail(self, error: HeadraceError) -> bool:

@@ -201,6 +201,8 @@ async def test_large_both_ways(talk) -> None:
         frame("A", size=0, alone=True),
         HEAD.pack(ANSWERS, 23, 0) + b'[[1, 2, 0.5, "no!", 0]]',
         HEAD.pack(ANSWERS, 22, 0) + b"[[1, 2, 0.5, null,-1]]",
+        HEAD.pack(ANSWERS, 22, 0) + b"[[1, 2, 0.5, null,[]]]",
+        HEAD.pack(ANSWERS, 37, 2) + b'[[1, 2, 0.5, null,[["", 1],["", 1]]]]AB',
     ],
 )
 async def test_garbage_ends_it(talk, garbage: bytes) -> None:

@@ -387,6 +387,34 @@ async def test_stopping_fails_what_waits_and_what_runs(routing: Routing) -> None
     assert ["the server is stopping"] * 2 == [str(one) for one in asked.result()]
 
 
+async def test_who_cannot_take_an_answer_costs_nobody_else_theirs(routing: Routing) -> None:
+    """Whatever they are told, and whoever tells it: a replica, a porter, the clock, or the end."""
+
+    def clumsy(_said: Answer | HeadraceError) -> None:
+        raise ZeroDivisionError
+
+    told: list[Answer | HeadraceError] = []
+
+    def two(text: str, patience: float = 60) -> None:
+        for tell in (clumsy, told.append):
+            hall.put(KEY, Question({"": text.encode()}), patience=patience, timeout=5, tell=tell)
+
+    async with at_work(Ask(routing)) as hall:
+        await turns()
+        two("late", 0)
+        await asyncio.sleep(0.01)
+        two("a")
+        mill(routing)
+        await turns(20)
+        for replica in routing.free_replicas(KEY):
+            routing.remove(KEY, replica)
+        two("end")
+        await turns()
+
+    kinds = ["Unavailable", "Answer", "Unavailable"]
+    assert kinds == [type(one).__name__ for one in told]
+
+
 async def test_statistics_add_up(routing: Routing, hall: Ask) -> None:
     mill(routing, info=batching(64))
     await ask_all(hall, ["a", "b", "no", "c"])

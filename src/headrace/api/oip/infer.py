@@ -253,7 +253,9 @@ def plain(head: Head, said: Answer | HeadraceError) -> bytes | None:
     """The body of an answer in JSON that goes out as it is, with no more to say than that it went well."""
     if type(said) is not Answer or said.error is not None:
         return None
-    output, meta = said.outputs[""], said.meta
+    output, meta = said.outputs.get(""), said.meta
+    if output is None:
+        return None
     body = output.body
     if type(body) is not bytes or output.media_type != errors.JSON:
         return None

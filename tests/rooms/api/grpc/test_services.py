@@ -50,6 +50,8 @@ class Echo:
 
     def _answer(self, request):
         at = now()
+        if request.id == "nothing":
+            return Answer(at, now(), 1.0)
         if request.id.startswith("fault "):
             fault, _, status = request.id.removeprefix("fault ").partition(" ")
             meta = {"status": status} if status else {}
@@ -189,6 +191,14 @@ async def test_versions_by_text_or_number(asks, model, version: str) -> None:
 )
 async def test_what_the_replica_refuses(asks, said: str, code) -> None:
     assert (code, "it says no") == await failure(asks.ModelInfer(request(said)))
+
+
+@pytest.mark.usefixtures("model")
+async def test_an_answer_that_holds_nothing_is_an_error(asks) -> None:
+    """Also where a call goes without a coroutine, as the second one does."""
+    for _ in range(2):
+        found = await failure(asks.ModelInfer(request("nothing")))
+        assert (grpc.StatusCode.INTERNAL, "the model's answer holds nothing") == found
 
 
 @pytest.mark.usefixtures("model")

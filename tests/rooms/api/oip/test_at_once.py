@@ -13,6 +13,7 @@ from rooms.api.oip.test_fast import WAIT, identified, settled
 from headrace.api.oip.at_once import AtOnce
 from headrace.domain.clock import now
 from headrace.domain.ids import VersionKey
+from headrace.domain.question import Answer
 from headrace.domain.version import VersionStatus
 from headrace.inference.ask import Ticket
 from headrace.settings import InferenceSettings
@@ -248,3 +249,14 @@ async def test_nothing_is_left_for_the_collector(talk, wire):
         assert 0 == sum(isinstance(one, Ticket) for one in gc.get_objects())
     finally:
         gc.enable()
+
+
+async def test_an_answer_that_holds_nothing_is_an_error(talk, echo):
+    async def nothing(questions, _timeout):
+        for _ in questions:
+            yield Answer(now(), now(), 0.5)
+
+    echo.run = nothing
+    talk.send(talk.request(BODY))
+    async with asyncio.timeout(10):
+        assert 500 == (await talk.answer())[0]

@@ -76,7 +76,9 @@ class Infer:
             return told
         if told.error is not None:
             return _refusal(told, told.error)
-        body = told.outputs[""].body
+        if (output := told.outputs.get("")) is None:
+            return _nothing()
+        body = output.body
         return body if isinstance(body, bytes) else whole(body, self._blobs)
 
     def withdraw(self, ticket: Ticket) -> None:
@@ -104,7 +106,10 @@ class Infer:
             except TimeoutError:
                 raise Unavailable("Request timeout expired") from None
         await self.used(version)
-        return await self.body(answer) or b""
+        body = await self.body(answer)
+        if body is None:
+            raise _nothing()
+        return body
 
     async def version(self, call: Call, asked: Asked) -> Version:
         """Raises as Directory.resolve does."""
@@ -153,6 +158,10 @@ def _meta(metadata: Mapping[str, str], asked: Asked) -> dict[str, str]:
     if traceparent := checked_traceparent(metadata.get(TRACEPARENT)):
         meta[TRACEPARENT] = traceparent
     return meta
+
+
+def _nothing() -> Status:
+    return Status(Code.INTERNAL, "the model's answer holds nothing")
 
 
 def _refusal(answer: Answer, said: str) -> Status:
