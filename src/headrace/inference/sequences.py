@@ -36,15 +36,12 @@ class _Sequence:
     used: float = 0.0
     waiting: int = 0  # requests that have come and are not answered
 
-    @property
-    def idle_since(self) -> float | None:
-        return None if self.waiting else self.used
-
 
 class Sequences:
     def __init__(self, routing: Routing, settings: InferenceSettings) -> None:
         self._routing, self._settings = routing, settings
-        self._live: OrderedDict[tuple[VersionKey, int | str], _Sequence] = OrderedDict()  # last used last
+        self._live: dict[tuple[VersionKey, int | str], _Sequence] = {}
+        self._idle: OrderedDict[tuple[VersionKey, int | str], _Sequence] = OrderedDict()  # of those, last used last
         self._held: Counter[str] = Counter()  # sequences of each replica
 
     def __len__(self) -> int:
@@ -111,22 +108,26 @@ class Sequences:
             one = self._live[name] = _Sequence(step.owner)
         elif one.owner != step.owner:
             raise Conflict(f"sequence {step.sequence} is in use by others: choose another sequence_id")
-        self._live.move_to_end(name)
+        self._idle.pop(name, None)
         return one
 
     def _leave(self, name: tuple[VersionKey, int | str], one: _Sequence, *, ended: bool = False) -> None:
         one.waiting -= 1
         one.used = monotonic()
-        if not one.waiting and (ended or (one.replica is None and not one.lost)):
+        if one.waiting:
+            return
+        if ended or (one.replica is None and not one.lost):
             self._forget(name, one)
+        else:
+            self._idle[name] = one
 
     def _forget_idle(self) -> None:
-        """Those in front were used least recently."""
         before = monotonic() - self._settings.sequence_idle
-        while self._live:
-            name, one = next(iter(self._live.items()))
-            if one.idle_since is None or one.idle_since > before:
+        while self._idle:
+            name, one = next(iter(self._idle.items()))
+            if one.used > before:
                 return
+            del self._idle[name]
             self._forget(name, one)
 
     def _forget(self, name: tuple[VersionKey, int | str], one: _Sequence) -> None:

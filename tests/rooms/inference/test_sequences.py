@@ -176,6 +176,24 @@ async def test_idle_sequences_are_forgotten(routing: Routing) -> None:
         assert 1 == len(vars(ask)["_sequences"])
 
 
+async def test_one_that_is_under_way_keeps_no_idle_ones(routing: Routing, sums: list[Sums]) -> None:
+    """However long its request takes; the others make room for new ones."""
+    settings = InferenceSettings(sequence_idle=0.0, sequences=3)
+    async with at_work(Ask(routing, settings)) as ask:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        hall = Hall(ask)
+        waiting = asyncio.ensure_future(hall.step("long", "wait", start=True))
+        await until(lambda: routing.busy(KEY))
+        for number in range(6):
+            assert 1 == await hall.step(f"s{number}", 1, start=True)
+        assert 2 == len(vars(ask)["_sequences"])
+        for one in sums:
+            one.door.set()
+        assert 0 == await waiting
+        assert 7 == await hall.step("long", 7)
+
+
 async def test_only_so_many_at_once(hall: Hall) -> None:
     for number in range(20):
         await hall.step(f"s{number}", 1, start=True)
