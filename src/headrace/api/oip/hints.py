@@ -10,8 +10,9 @@ from headrace.api.oip import bare
 from headrace.domain.errors import Invalid
 from headrace.inference.ask import Step
 
-LARGEST_ID = (1 << 64) - 1
+LARGEST = (1 << 64) - 1  # of our numbers
 LONGEST_ID = 256  # characters
+SHOWN = 60  # characters of a wrong value
 _TIMEOUT, _SEQUENCE = b'"timeout"', b'"sequence_id"'
 _U_OF_TIMEOUT, _U_OF_SEQUENCE = _TIMEOUT.index(b"u"), _SEQUENCE.index(b"u")
 SMALL = 1_000  # bytes
@@ -30,35 +31,33 @@ class Hints:
 NONE = Hints()
 
 
-class _Timeout(msgspec.Struct):
-    timeout: int | None = None
+class _Parameters(msgspec.Struct):
+    """Those that are ours, of whatever type they came. None: not there."""
+
+    timeout: Any = None
+    sequence_id: Any = None
+    sequence_start: Any = None
+    sequence_end: Any = None
 
 
-class _Timed(msgspec.Struct):
-    parameters: _Timeout | None = None
+class _Request(msgspec.Struct):
+    parameters: _Parameters | None = None
 
 
-class _Sequence(msgspec.Struct):
-    sequence_id: int | str = 0
-    sequence_start: bool = False
-    sequence_end: bool = False
-
-
-class _Sequenced(msgspec.Struct):
-    parameters: _Sequence | None = None
-
-
-_timed, _sequenced = msgspec.json.Decoder(_Timed), msgspec.json.Decoder(_Sequenced)
+_NAMES = _Parameters.__struct_fields__
+_requests = msgspec.json.Decoder(_Request)
 
 
 def of_json(body: bytes, json_length: str | None, owner: str) -> Hints:
     """Of a REST request. `owner`: whose sequences these are. Raises Invalid."""
     end = len(body) if json_length is None else min(len(body), max(0, int(json_length)))
-    timed, sequenced = body.find(_TIMEOUT, 0, end) >= 0, body.find(_SEQUENCE, 0, end) >= 0
-    if not timed and not sequenced:
+    if body.find(_TIMEOUT, 0, end) < 0 and body.find(_SEQUENCE, 0, end) < 0:
         return NONE
-    text = body if end == len(body) else body[:end]
-    return Hints(_limit(text) if timed else None, _step(text, owner) if sequenced else None)
+    try:
+        found = bare.decode(body if end == len(body) else body[:end], _requests).parameters
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the replica says what is wrong with it
+        return NONE
+    return NONE if found is None else _hints(found, owner)
 
 
 def has_none(body: bytes, json_length: int | None) -> bool:
@@ -84,46 +83,52 @@ def of_parameters(parameters: Mapping[str, Any], owner: str) -> Hints:
     """Of a gRPC request: parameters by name, each an InferParameter. Raises Invalid."""
     if "timeout" not in parameters and "sequence_id" not in parameters:
         return NONE
-    microseconds = _whole(parameters.get("timeout"))
-    one = parameters.get("sequence_id")
-    sequence = 0 if one is None else one.string_param or _whole(one)
-    start, end = (_true(parameters.get(name)) for name in ("sequence_start", "sequence_end"))
-    return Hints(microseconds / _MICROSECONDS if microseconds > 0 else None, _checked(sequence, owner, start, end))
+    return _hints(_Parameters(*(_value(parameters.get(name)) for name in _NAMES)), owner)
 
 
-def _limit(text: bytes) -> float | None:
-    try:
-        found = bare.decode(text, _timed).parameters
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the replica says what is wrong with it
-        return None
-    microseconds = None if found is None else found.timeout
-    return microseconds / _MICROSECONDS if microseconds is not None and microseconds > 0 else None
+def _value(parameter: Any) -> Any:
+    kind = None if parameter is None else parameter.WhichOneof("parameter_choice")
+    return None if kind is None else getattr(parameter, kind)
 
 
-def _step(text: bytes, owner: str) -> Step | None:
-    try:
-        found = bare.decode(text, _sequenced).parameters
-    except msgspec.ValidationError as error:
-        raise Invalid(f"Unable to parse 'sequence_id', 'sequence_start' or 'sequence_end': {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # as above
-        return None
-    return None if found is None else _checked(found.sequence_id, owner, found.sequence_start, found.sequence_end)
+def _hints(said: _Parameters, owner: str) -> Hints:
+    """The same for both doors. Raises Invalid for what it does not understand: ignored, it would seem to hold."""
+    microseconds = 0 if said.timeout is None else _whole(said.timeout)
+    if microseconds is None:
+        raise _wrong("timeout", said.timeout, f"a whole number of microseconds from 0 to {LARGEST}")
+    start, end = _true("sequence_start", said.sequence_start), _true("sequence_end", said.sequence_end)
+    sequence = _sequence(said.sequence_id)
+    if not microseconds and not sequence:
+        return NONE
+    limit = microseconds / _MICROSECONDS if microseconds else None
+    return Hints(limit, Step(sequence, owner, start, end) if sequence else None)
 
 
-def _checked(sequence: int | str, owner: str, start: bool, end: bool) -> Step | None:
-    """None: no sequence. Raises Invalid."""
-    if not sequence:
-        return None
-    if isinstance(sequence, int) and not 0 < sequence <= LARGEST_ID:
-        raise Invalid(f"sequence_id should be a whole number from 1 to {LARGEST_ID}, or a text")
+def _sequence(said: Any) -> int | str:
+    """0 or "": no sequence. Raises Invalid."""
+    if said is None:
+        return 0
+    sequence = said if isinstance(said, str) else _whole(said)
+    if sequence is None:
+        raise _wrong("sequence_id", said, f"a whole number from 1 to {LARGEST}, or a text")
     if isinstance(sequence, str) and len(sequence) > LONGEST_ID:
         raise Invalid(f"sequence_id has {len(sequence)} characters, and may have {LONGEST_ID}")
-    return Step(sequence, owner, start, end)
+    return sequence
 
 
-def _whole(parameter: Any) -> int:
-    return 0 if parameter is None else int(parameter.int64_param or parameter.uint64_param)
+def _whole(said: Any) -> int | None:
+    """None: it is none, or no such one as we take. 1.0 is one, true is none."""
+    if isinstance(said, float) and said.is_integer():
+        said = int(said)
+    return said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= LARGEST else None
 
 
-def _true(parameter: Any) -> bool:
-    return parameter is not None and bool(parameter.bool_param)
+def _true(name: str, said: Any) -> bool:
+    if said is not None and not isinstance(said, bool):
+        raise _wrong(name, said, "true or false")
+    return bool(said)
+
+
+def _wrong(name: str, said: Any, right: str) -> Invalid:
+    shown = msgspec.json.encode(said).decode()
+    return Invalid(f"the parameter {name} should be {right}, not {shown[:SHOWN]}")
