@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
+from time import monotonic
 
 from headrace.domain.ids import VersionKey
 from headrace.domain.question import Answer, Form, Question
@@ -63,14 +64,14 @@ class Ask:
 
         Raises Unavailable when none became free within `patience` seconds, ModelFailed when none can start.
         """
-        counts, seat = self._counts[key], None
+        counts, seat, begun = self._counts[key], None, monotonic()
         try:
             async with self._routing.seat(key, patience) as seat:
                 seat.watch = counts.take
                 yield seat
         finally:
             if seat is None:
-                counts.turned_away += 1
+                counts.turn_away(monotonic() - begun)
             elif seat.broken and not seat.away:
                 counts.broken += 1
 

@@ -73,7 +73,7 @@ class Batching:
             asyncio.get_running_loop().call_soon(ticket.end, kept)
             return ticket
         if not queue.add(ticket):
-            queue.counts.turned_away += 1
+            queue.counts.turn_away(0)
             raise queue.full(self._routing.seats(key))
         if not queue.roused:
             if queue.alone and self._group is not None and (seat := self._routing.free_seat(key)) is not None:
@@ -87,7 +87,7 @@ class Batching:
         if not ticket.over:
             ticket.over = True
             ticket.queue.leave(ticket)
-            ticket.queue.counts.canceled += 1
+            ticket.queue.counts.cancel(monotonic() - ticket.arrived)
 
     async def ask(self, key: VersionKey, question: Question, patience: float, timeout: float) -> Answer:
         """Raises Unavailable, ModelFailed, LimitReached, StorageFailed."""
@@ -116,7 +116,7 @@ class Batching:
 
     def _late(self, queue: Queue, ticket: Ticket) -> None:
         if ticket.fail(self._routing.no_replica(queue.key, ticket.patience)):
-            queue.counts.turned_away += 1
+            queue.counts.turn_away(monotonic() - ticket.arrived)
 
     # who carries
 
@@ -207,8 +207,7 @@ class Batching:
         try:
             seat = await self._routing.brief_seat(queue.key)
         except HeadraceError as error:
-            queue.counts.turned_away += queue.live
-            queue.clear(error)
+            queue.turn_away(error)
             return
         finally:
             if task := asyncio.current_task():
@@ -236,7 +235,8 @@ class Batching:
 
     def _lose(self, queue: Queue, ticket: Ticket, error: LimitReached | ReplicaLost) -> None:
         kind = LimitReached if isinstance(error, LimitReached) else ModelFailed
-        queue.counts.lost += ticket.fail(kind(error.message, technical=error.technical))
+        if ticket.fail(kind(error.message, technical=error.technical)):
+            queue.counts.lose(monotonic() - ticket.arrived)
 
 
 def _stopped() -> Unavailable:

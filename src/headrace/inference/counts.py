@@ -1,13 +1,17 @@
 """What was asked of a version since the server started, in plain integers: the doors and /metrics render them.
 
 The words are those of the protocol's statistics extension (contracts/oip.md, A16): a request is queued until a replica
-takes it, then its input is carried and decoded, the model computes, and its output is encoded and carried back. The
-program beside the model tells by the answer's meta what only it knows: `rows` (elements of the batch dimension),
-`calls` (1 for the first answer of a model call, 0 for those that shared it), `input_ns` and `output_ns`.
+takes it, then the model computes, and what is left of its time counts for its input: carrying and decoding that, and
+encoding and carrying its output, which nobody measures apart.
+
+The program beside the model tells by the answer's meta what only it knows, where it is not what nearly always holds:
+`rows`, elements of the batch dimension, where they are not 1; and `call`, which call of the model it comes from, where
+questions that were sent together took several.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headrace.domain.clock import Millis, now
@@ -15,6 +19,7 @@ from headrace.domain.question import Answer
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)  # seconds
 PLACES = 1_000  # of answers in a stream
+SIZES = 1_000  # of batches
 LONGEST = 18  # digits of a number in the meta
 
 
@@ -28,12 +33,37 @@ class Span:
 
 @dataclass(slots=True)
 class Batch:
-    """Runs of one size."""
+    """Calls of the model with so many elements."""
 
     count: int = 0
     input_ns: int = 0
     infer_ns: int = 0
-    output_ns: int = 0
+
+
+class Ran:
+    """What questions that were sent together came to: how many elements the model had in which call.
+
+    `together`: the model runs them in one call, unless an answer says that it was another one.
+    """
+
+    __slots__ = ("_calls", "_sizes", "_together", "infer_ns")
+
+    def __init__(self, *, together: bool) -> None:
+        self._together = together
+        self._calls: dict[str, int] = {}
+        self._sizes: dict[int, int] = {}
+        self.infer_ns = 0
+
+    def add(self, rows: int, count: int, call: str = "") -> None:
+        """So many answers with so many elements each."""
+        if self._together:
+            self._calls[call] = self._calls.get(call, 0) + rows * count
+        else:
+            self._sizes[rows] = self._sizes.get(rows, 0) + count
+
+    def sizes(self) -> Mapping[int, int]:
+        """Calls by their elements."""
+        return Counter(self._calls.values()) if self._together else self._sizes
 
 
 @dataclass(slots=True)
@@ -43,7 +73,9 @@ class Place:
     success: int = 0
     fail: int = 0
     empty: int = 0  # the end of a stream, without outputs
-    ns: int = 0  # in the model
+    success_ns: int = 0  # in the model
+    fail_ns: int = 0
+    empty_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -70,7 +102,6 @@ class Counts:
     queue_ns: int = 0
     input_ns: int = 0
     infer_ns: int = 0
-    output_ns: int = 0
     batches: dict[int, Batch] = field(default_factory=dict)
     places: list[Place] = field(default_factory=list)  # of answers in streams
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))  # answers by seconds in the model
@@ -105,12 +136,27 @@ class Counts:
 
     @property
     def compute_output(self) -> Span:
-        return Span(self.answers, self.output_ns)
+        """It counts for the input."""
+        return Span(self.answers, 0)
+
+    def turn_away(self, waited: float) -> None:
+        """A caller who had waited for so many seconds."""
+        self.turned_away += 1
+        self.fail_ns += int(1e9 * waited)
+
+    def lose(self, waited: float) -> None:
+        """A question, so many seconds after it was asked."""
+        self.lost += 1
+        self.fail_ns += int(1e9 * waited)
+
+    def cancel(self, waited: float) -> None:
+        """A caller who left after so many seconds."""
+        self.canceled += 1
+        self.fail_ns += int(1e9 * waited)
 
     def take(self, answer: Answer) -> None:
         """Of a caller with a seat, whose time in the queue is told elsewhere."""
-        self.last = now()
-        self.record(answer, int(answer.latency * 1e6), 1)
+        self._take_one(answer, int(answer.latency * 1e6))
 
     def respond(self, place: int, answer: Answer) -> None:
         """One answer of a stream, the first one in place 0. Places beyond the last are counted there."""
@@ -118,20 +164,27 @@ class Counts:
         while len(self.places) <= place:
             self.places.append(Place())
         found = self.places[place]
-        found.ns += int(answer.latency * 1e6)
+        ns = int(answer.latency * 1e6)
         if answer.error is not None:
             found.fail += 1
+            found.fail_ns += ns
         elif answer.outputs:
             found.success += 1
+            found.success_ns += ns
         else:
             found.empty += 1
+            found.empty_ns += ns
 
     def take_stream(self, answer: Answer, taken_ns: int) -> None:
         """A stream that came to its end: one request, of which the model was called once."""
-        self.last = now()
-        self.record(answer, taken_ns, 1)
+        self._take_one(answer, taken_ns)
 
-    def record(self, answer: Answer, taken_ns: int, calls: int) -> None:
+    def _take_one(self, answer: Answer, taken_ns: int) -> None:
+        ran = Ran(together=False)
+        self._record(answer, taken_ns, ran)
+        self.ran(ran, taken_ns)
+
+    def _record(self, answer: Answer, taken_ns: int, ran: Ran) -> None:
         """`taken_ns`: since the question was handed to the replica."""
         latency = answer.latency
         infer = min(taken_ns, int(latency * 1e6))
@@ -144,50 +197,52 @@ class Counts:
         self.answers += 1
         self.success_ns += taken_ns
         self.infer_ns += infer
-        if answer.meta:
-            output = min(taken_ns - infer, _told(answer, "output_ns", 0))
-            self.rows += _told(answer, "rows", 1)
-            calls = _told(answer, "calls", calls)
-        else:
-            output = 0
-            self.rows += 1
-        self.calls += calls
-        self.output_ns += output
-        self.input_ns += taken_ns - infer - output
+        self.input_ns += taken_ns - infer
+        rows = _rows(answer)
+        self.rows += rows
+        ran.infer_ns += infer
+        ran.add(rows, 1, answer.meta.get("call", ""))
 
-    def record_all(self, answers: Sequence[Answer], taken_ns: int, calls: tuple[int, int]) -> None:
-        """As `record` for each of them. `calls`: of the first one, and of each of the others."""
+    def record_all(self, answers: Sequence[Answer], taken_ns: int, ran: Ran) -> None:
+        """The next ones to questions that were sent together: `ran` is told when all have come."""
         buckets, infers, latencies, plain = self.buckets, 0, 0.0, 0
-        counted, others = calls
         for answer in answers:
             if answer.error is not None or answer.meta:
-                self.record(answer, taken_ns, counted)
-            else:
-                latency = answer.latency
-                buckets[bisect_left(BOUNDS, latency / 1000)] += 1
-                latencies += latency
-                infer = int(latency * 1e6)
-                infers += min(taken_ns, infer)
-                plain += 1
-                self.calls += counted
-            counted = others
-        self.latency += latencies
-        self.answers += plain
-        self.rows += plain
-        self.success_ns += plain * taken_ns
-        self.infer_ns += infers
-        self.input_ns += plain * taken_ns - infers
+                self._record(answer, taken_ns, ran)
+                continue
+            latency = answer.latency
+            buckets[bisect_left(BOUNDS, latency / 1000)] += 1
+            latencies += latency
+            infers += min(taken_ns, int(latency * 1e6))
+            plain += 1
+        if plain:
+            self.latency += latencies
+            self.answers += plain
+            self.rows += plain
+            self.success_ns += plain * taken_ns
+            self.infer_ns += infers
+            self.input_ns += plain * taken_ns - infers
+            ran.infer_ns += infers
+            ran.add(1, plain)
 
-    def run(self, size: int, taken_ns: int, infer_ns: int) -> None:
-        """A batch of `size` questions is through."""
-        batch = self.batches.get(size)
-        if batch is None:
-            batch = self.batches[size] = Batch()
-        batch.count += 1
-        batch.infer_ns += min(infer_ns, taken_ns)
-        batch.input_ns += max(0, taken_ns - infer_ns)
+    def ran(self, ran: Ran, taken_ns: int) -> None:
+        """What was sent together is through. Calls without an answer of use are not counted."""
+        self.last = now()
+        sizes = ran.sizes()
+        elements = sum([rows * count for rows, count in sizes.items()])
+        infer = min(ran.infer_ns, taken_ns)
+        for rows, count in sizes.items():
+            batch = self.batches.get(rows)
+            if batch is None:
+                if len(self.batches) >= SIZES:  # a model that makes them up
+                    continue
+                batch = self.batches[rows] = Batch()
+            self.calls += count
+            batch.count += count
+            batch.infer_ns += infer * rows * count // elements
+            batch.input_ns += (taken_ns - infer) * rows * count // elements
 
 
-def _told(answer: Answer, name: str, otherwise: int) -> int:
-    text = answer.meta.get(name)
-    return int(text) if text is not None and len(text) <= LONGEST and text.isdecimal() and text.isascii() else otherwise
+def _rows(answer: Answer) -> int:
+    text = answer.meta.get("rows", "")
+    return max(1, int(text)) if text.isdecimal() and text.isascii() and len(text) <= LONGEST else 1

@@ -84,6 +84,7 @@ class Courier:
         if self._carrying is None:
             return
         self._carrying = None
+        carrying.end()
         self.queue.counts.broken += 1
         self._office.broken(self.queue, carrying.left, error)
         self._office.back(self)

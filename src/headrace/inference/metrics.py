@@ -30,7 +30,7 @@ _TRITON: tuple[tuple[str, str, Read], ...] = (
     ("nv_inference_queue_duration_us", "Microseconds in the queue", lambda counts: counts.queue_ns // MICRO),
     (
         "nv_inference_compute_input_duration_us",
-        "Microseconds for inputs: carried and decoded",
+        "Microseconds beside the model: inputs and outputs carried, decoded and encoded",
         lambda counts: counts.input_ns // MICRO,
     ),
     (
@@ -40,8 +40,8 @@ _TRITON: tuple[tuple[str, str, Read], ...] = (
     ),
     (
         "nv_inference_compute_output_duration_us",
-        "Microseconds for outputs: encoded and carried",
-        lambda counts: counts.output_ns // MICRO,
+        "Always 0: outputs are counted with inputs",
+        lambda _: 0,
     ),
     ("nv_cache_num_hits_per_model", "Answers that were kept from before", lambda counts: counts.hits),
     ("nv_cache_num_misses_per_model", "Questions whose answer was not kept", lambda counts: counts.missed),

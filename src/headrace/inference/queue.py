@@ -178,6 +178,13 @@ class Queue:
             self._out(ticket)
             ticket.fail(error)
 
+    def turn_away(self, error: HeadraceError) -> None:
+        """All: there is no replica for them."""
+        at = monotonic()
+        for ticket in self._tickets:
+            self.counts.turn_away(at - ticket.arrived)
+        self.clear(error)
+
     def _most(self, info: ReplicaInfo) -> int:
         """What its model takes as one batch. One that says nothing gets what takes it HANDED seconds."""
         batch = self._settings.batch

@@ -83,7 +83,7 @@ class Streams:
         """Raises Unavailable, ModelFailed, LimitReached, StorageFailed; also after some answers."""
         if self._group is None:
             raise _stopped()
-        line = _Line()
+        line, begun = _Line(), monotonic()
         carrier = self._group.create_task(self._carry(way, question, counts, line, timeout))
         try:
             while (answer := await line.next()) is not None:
@@ -91,7 +91,7 @@ class Streams:
         finally:
             if not line.over:
                 line.left = True
-                counts.canceled += 1
+                counts.cancel(monotonic() - begun)
                 if line.seat is None:
                     carrier.cancel()
                 else:
@@ -99,8 +99,8 @@ class Streams:
                     line.room.set()
 
     async def _carry(self, way: Way, question: Question, counts: Counts, line: _Line, timeout: float) -> None:
+        arrived = monotonic()
         try:
-            arrived = monotonic()
             async with way() as seat:
                 counts.queued += 1
                 counts.queue_ns += int(1e9 * (monotonic() - arrived))
@@ -108,11 +108,13 @@ class Streams:
                 await self._run(seat, question, timeout, line, counts)
         except (LimitReached, ReplicaLost) as error:
             counts.broken += 1
-            counts.lost += not line.left
+            if not line.left:
+                counts.lose(monotonic() - arrived)
             kind = LimitReached if isinstance(error, LimitReached) else ModelFailed
             line.end(kind(error.message, technical=error.technical))
         except HeadraceError as error:
-            counts.turned_away += line.seat is None
+            if line.seat is None:
+                counts.turn_away(monotonic() - arrived)
             line.end(error)
         except asyncio.CancelledError:
             line.end(_stopped())

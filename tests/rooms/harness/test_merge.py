@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from headrace.runners.harness.model_facts import Facts
 from headrace.runners.harness.tensor_desk import TensorDesk
 from headrace.runners.harness.tensors import DATATYPES, Input, Request, Spec
 
+META = {"id": "ab"}
 FLAT = ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64"]
 
 
@@ -81,7 +83,25 @@ def test_together_or_alone_the_answers_are_the_same(asked) -> None:
     for question in asked:
         single, line = desk(Double())
         alone += line.ask(single, again(question))
-    assert alone == together
+    assert alone == [(*one, {key: value for key, value in meta.items() if key != "call"}) for *one, meta in together]
+    calls: Counter[str] = Counter()
+    for error, *_, meta in together:
+        if error is None:
+            calls[meta.get("call", "")] += int(meta.get("rows", 1))
+    assert Counter(calls.values()) <= Counter(model.together)  # beside these are those that failed
+
+
+def test_what_is_not_usual_is_told_of_each_answer() -> None:
+    shared, wire = desk(Double())
+    ones = [("v2-rest", body(tensor("x", "INT32", [rows, 1], [1] * rows)), META) for rows in (1, 1, 4, 3)]
+
+    assert [{}, {}] == told(wire.ask(shared, *ones[:2]))
+    assert [{}, {}, {"rows": "4"}, {"rows": "3", "call": "3"}] == told(wire.ask(shared, *ones))
+    assert [{"rows": "4"}, {"rows": "4"}] == told(wire.ask(shared, ones[2]) + wire.ask(shared, ones[2]))
+
+
+def told(answers) -> list[dict[str, str]]:
+    return [{key: meta[key] for key in ("rows", "call") if key in meta} for *_, meta in answers]
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.sampled_from("ab")), max_size=30), st.integers(1, 8))

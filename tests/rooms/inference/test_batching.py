@@ -422,9 +422,65 @@ async def test_statistics_add_up(routing: Routing, hall: Ask) -> None:
     counts = hall.counts[KEY]
 
     assert (4, 1, 5, 2) == (counts.success.count, counts.fail.count, counts.queue.count, counts.calls)
-    assert {1: 1, 4: 1} == {size: batch.count for size, batch in counts.batches.items()}
-    assert counts.success_ns == counts.input_ns + counts.infer_ns + counts.output_ns
+    assert {1: 1, 3: 1} == sizes(counts)  # with the element that failed Triton does not count either
+    assert counts.success_ns == counts.input_ns + counts.infer_ns
     assert 5 == sum(counts.buckets)
+
+
+class Sized(Mill):
+    """Tells of each answer what the harness would tell: "3@1" is 3 elements, in another call than most."""
+
+    async def run(self, questions: Sequence[Question], _timeout: float) -> AsyncIterator[Answer]:
+        for question in questions:
+            rows, _, call = bytes(question.inputs[""]).decode().partition("@")
+            said = {"rows": rows} | ({"call": call} if call else {})
+            yield Answer(1, 2, 0.5, {"": Output(b"", "text/plain")}, meta={} if said == {"rows": "1"} else said)
+
+
+def sizes(counts: Counts) -> dict[int, int]:
+    return {size: batch.count for size, batch in counts.batches.items()}
+
+
+@pytest.mark.parametrize(
+    ("most", "texts", "found"),
+    [
+        (64, ["1", "1"], {2: 1}),
+        (64, ["4", "1", "4"], {9: 1}),
+        (64, ["4", "4@1", "2", "4@1", "1@4"], {6: 1, 8: 1, 1: 1}),
+        (0, ["1", "4", "1"], {1: 2, 4: 1}),
+        (64, ["9" * 30, "x", "-3", "0"], {4: 1}),
+    ],
+)
+async def test_elements_and_calls_are_counted_as_triton_does(routing, hall, most, texts, found) -> None:
+    routing.add(KEY, Replica("one", Sized(), batching(most)))
+    await ask_all(hall, texts)
+    counts = hall.counts[KEY]
+
+    assert found == sizes(counts)
+    assert counts.rows == sum(size * count for size, count in found.items())
+    assert counts.calls == sum(found.values())
+    assert counts.answers == len(texts)
+
+
+async def test_what_failed_took_its_time(routing: Routing, hall: Ask) -> None:
+    mill(routing, open=False)
+    async with asyncio.TaskGroup() as group:
+        left = group.create_task(outcome(hall, "left"))
+        await turns()
+        late = group.create_task(outcome(hall, "late", patience=0.02))
+        assert isinstance(await late, Unavailable)
+        left.cancel()
+    counts = hall.counts[KEY]
+
+    assert (1, 1) == (counts.turned_away, counts.canceled)
+    assert counts.fail.ns >= 0.04 * 1e9  # both
+
+
+async def test_a_model_cannot_make_up_any_number_of_sizes() -> None:
+    counts = Counts()
+    for rows in range(1, 3_000):
+        counts.take(Answer(1, 2, 0.5, meta={"rows": str(rows)}))
+    assert len(counts.batches) <= 1_000
 
 
 # The property: random interleavings of questions, departures, deaths and new replicas.

@@ -1,4 +1,7 @@
-"""Statistics since the start, in Triton's form (contracts/oip.md, A16). Pure."""
+"""Statistics since the start, in Triton's form (contracts/oip.md, A16). Pure.
+
+The time for outputs counts for inputs: see counts.py.
+"""
 
 from headrace.api.oip.shapes import BatchStatistics, Duration, InferStatistics, ModelStatistics, ResponseStatistics
 from headrace.inference.counts import Batch, Counts, Place, Span
@@ -28,13 +31,14 @@ def model(name: str, version: str, counts: Counts) -> ModelStatistics:
 
 
 def _responses(place: Place) -> ResponseStatistics:
-    times = Duration(place.success + place.empty + place.fail, place.ns)
     return ResponseStatistics(
-        compute_infer=times,
+        compute_infer=Duration(
+            place.success + place.empty + place.fail, place.success_ns + place.empty_ns + place.fail_ns
+        ),
         compute_output=Duration(place.success, 0),
-        success=Duration(place.success, place.ns),
-        fail=Duration(place.fail, 0),
-        empty_response=Duration(place.empty, 0),
+        success=Duration(place.success, place.success_ns),
+        fail=Duration(place.fail, place.fail_ns),
+        empty_response=Duration(place.empty, place.empty_ns),
         cancel=Duration(),
     )
 
@@ -48,5 +52,5 @@ def _batch(size: int, batch: Batch) -> BatchStatistics:
         batch_size=size,
         compute_input=Duration(batch.count, batch.input_ns),
         compute_infer=Duration(batch.count, batch.infer_ns),
-        compute_output=Duration(batch.count, batch.output_ns),
+        compute_output=Duration(batch.count, 0),
     )

@@ -33,13 +33,15 @@ class Plan(NamedTuple):
     code: str
     inputs: list[Input]  # without their data
     wanted: tuple[str, ...] | None  # outputs by name; None: all
+    rows: str  # elements of the batch dimension, where they are to be told
     binary: frozenset[str]  # those of them that come as bytes, where there is a choice
 
 
 class Quick:
-    """`outputs`: name → datatype, as declared."""
+    """`outputs`: name → datatype, as declared. `batched`: the first dimension is the batch."""
 
-    def __init__(self, outputs: dict[str, str]) -> None:
+    def __init__(self, outputs: dict[str, str], *, batched: bool = False) -> None:
+        self._batched = batched
         self._numbers = Numbers()
         self._outputs = {name: (one, DTYPES[one]) for name, one in outputs.items() if one in NUMBERS}
         self._all = outputs.keys()
@@ -107,6 +109,7 @@ class Quick:
             dtype=DTYPES[one.datatype],
             code=code,
             inputs=first.inputs,
+            rows=str(one.shape[0]) if self._batched and one.shape[0] != 1 else "",
             wanted=None if everything else tuple([each.name for each in wanted]),
             binary=frozenset(
                 self._all if everything and first.binary else [each.name for each in wanted if each.binary]

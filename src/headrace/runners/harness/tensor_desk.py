@@ -12,7 +12,7 @@ from headrace.runners.harness.failures import log, within
 from headrace.runners.harness.files_form import FilesForm
 from headrace.runners.harness.flow import STREAM
 from headrace.runners.harness.jsons import loads
-from headrace.runners.harness.merge import given_of, groups, replies, run_together
+from headrace.runners.harness.merge import given_of, groups, replies, rows_of, run_together
 from headrace.runners.harness.model_facts import Facts
 from headrace.runners.harness.outcomes import answered, failed
 from headrace.runners.harness.questions import FILES, GRPC, REST, Asked, Bodies, Clock, Started, own, turns
@@ -23,6 +23,7 @@ from headrace.runners.harness.v2_json import JsonForm
 from headrace.runners.harness.v2_proto import ProtoForm
 from headrace.runners.harness.words import Words
 
+ONE = (1,)
 AT_ONCE = 256  # questions that are read and sorted together
 
 Sent = tuple[tuple[Any, ...], list[bytes]]  # the head of an answer, and its bodies
@@ -37,7 +38,7 @@ class TensorDesk:
         self._json, self._proto = JsonForm(facts), ProtoForm(facts)
         self._forms: dict[str, JsonForm | ProtoForm] = {REST: self._json, GRPC: self._proto}
         self._files = FilesForm(facts, self._json)
-        self._quick = Quick(facts.output_types)
+        self._quick = Quick(facts.output_types, batched=facts.rows > 0)
         self._at_once = AT_ONCE if facts.rows > 1 else 1
 
     def answer_all(self, questions: list[Asked], bodies: Bodies, started: Started) -> None:
@@ -55,7 +56,7 @@ class TensorDesk:
             return
         for index, end in turns(questions, self._at_once):
             started(index, 1)
-            if end - index == 1:
+            if end - index == 1 and not index:
                 self._one(questions[index], bodies, last=end == len(questions))
                 continue
             Turn(self, questions[index:end], index, started).run(bodies, last=end == len(questions))
@@ -110,6 +111,8 @@ class TensorDesk:
             if plain is not None:
                 body, meta = plain
                 within(len(body), self._at_most)
+                if plan.rows:
+                    meta["rows"] = plan.rows
                 return (*times, None, len(body)) if not meta else answered(times, [("", len(body))], meta), [body]
             [reply] = replies(self._facts, [words.again(None, one_id)], given_of(given), plan.wanted)
             names, contents, meta = self.encode(asked, reply)
@@ -185,13 +188,22 @@ class TensorDesk:
         return run_together(self._model, self._facts, requests)
 
     def encode(self, asked: Asked, reply: Reply) -> tuple[list[tuple[str, int]], list[bytes], dict[str, str]]:
-        reply = classified(reply, self._facts.rows > 0, self._model.labels)
+        batched, inputs = self._facts.rows > 0, reply.request.inputs
+        reply = classified(reply, batched, self._model.labels)
+        meta: dict[str, str] = {}
         if asked.form == FILES:
             files = self._files.encode(reply)
-            return [(name, len(body)) for name, body in files], [body for _, body in files], {}
-        body, meta = self._forms[asked.form].encode(reply, asked.meta)
-        within(len(body), self._at_most)
-        return [("", len(body))], [body], meta
+            names, bodies = [(name, len(body)) for name, body in files], [body for _, body in files]
+        else:
+            body, meta = self._forms[asked.form].encode(reply, asked.meta)
+            within(len(body), self._at_most)
+            names, bodies = [("", len(body))], [body]
+        if batched and inputs and inputs[0].shape[:1] != ONE:
+            meta = {
+                **meta,
+                "rows": str(rows_of(reply.request) or 1),
+            }  # for statistics: see headrace/inference/counts.py
+        return names, bodies, meta
 
     def groups(self, requests: list[tuple[int, Request]]) -> list[list[int]]:
         return groups(requests, self._facts.rows)
@@ -223,7 +235,7 @@ class Turn:
             self._send(last)
 
     def _group(self, members: list[tuple[int, Request]]) -> None:
-        reach = max(members[-1][0] - self._sent + 1, 1)
+        reach, call = max(members[-1][0] - self._sent + 1, 1), self._first + members[0][0]
         self._started(self._first + self._sent, reach)
         clock = Clock()
         replies = self._replies(members)
@@ -239,6 +251,8 @@ class Turn:
             asked = self._questions[number]
             try:
                 names, contents, meta = self._desk.encode(asked, reply)
+                if call:  # not the one that all would share
+                    meta = {**meta, "call": str(call)}
                 self._ready[number] = (answered(times, names, meta), contents)
             except Exception as failure:  # noqa: BLE001 - what a model returns may fail in any way
                 log(failure)
