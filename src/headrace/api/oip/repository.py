@@ -14,11 +14,12 @@ from headrace.api.oip.loading import Loading, check_own
 from headrace.api.oip.shapes import IndexEntry, IndexRequest, Loaded, RepositoryRequest, Unloaded
 from headrace.api.rooms import Rooms
 from headrace.catalog.search import VersionQuery
+from headrace.deployment.steps import UNDER_WAY
 from headrace.domain.account import Action, Principal
 from headrace.domain.errors import Forbidden, HeadraceError, Invalid, NotFound, StorageFailed, Unsupported
 from headrace.domain.ids import VersionKey, version_order
 from headrace.domain.model import Model
-from headrace.domain.version import StepState, Version, VersionStatus, missing_steps
+from headrace.domain.version import Step, StepState, Version, VersionStatus, missing_steps
 from headrace.fleet.status import EngineStatus
 
 ROOM = 60.0  # seconds that a load waits for room beside other versions, above the version's own timeout
@@ -131,10 +132,14 @@ class Repository:
         if model.active_versions:
             return model.active_versions[-1]
         versions = await self._rooms.versions.list(model.identifier, VersionQuery())
-        for version in sorted(versions, key=lambda one: version_order(one.key.version), reverse=True):
-            if version.status in (VersionStatus.INACTIVE, VersionStatus.PARTIAL) and not missing_steps(version):
+        versions.sort(key=lambda one: version_order(one.key.version), reverse=True)
+        open_ones = [one for one in versions if one.status in (VersionStatus.INACTIVE, VersionStatus.PARTIAL)]
+        for version in open_ones:
+            if not missing_steps(version):
                 return version.key.version
-        raise Invalid(f"load failed for model '{name}': none of its versions has passed its tests")
+        state = f"version {open_ones[0].key.version} is at UNAVAILABLE state: " if open_ones else ""
+        why = (_why_not(open_ones[0]) if open_ones else "") or "none of its versions has passed its tests"
+        raise Invalid(f"load failed for model '{name}': {state}{why}")
 
     def _entry(self, name: str, version: Version) -> IndexEntry:
         state, reason = state_of(version, self._rooms.fleet.status(version.key))
@@ -154,9 +159,19 @@ def state_of(version: Version, status: EngineStatus) -> tuple[str, str]:
         return "UNLOADING", ""
     if version.status is VersionStatus.INACTIVE:
         return "UNAVAILABLE", "unloaded"
-    if version.load.state in (StepState.WAITING, StepState.RUNNING):
+    if any(step.state in UNDER_WAY for step in _steps(version)):
         return "LOADING", ""
-    return "UNAVAILABLE", version.load.error or f"it is {version.status}"
+    return "UNAVAILABLE", _why_not(version) or f"it is {version.status}"
+
+
+def _why_not(version: Version) -> str:
+    """The whole error of the first step that failed."""
+    said = (step.error for step in _steps(version) if step.state is StepState.FAILED)
+    return next(said, "")
+
+
+def _steps(version: Version) -> tuple[Step, Step, Step]:
+    return version.image_step, version.load, version.run
 
 
 def _check_repository(call: Raw) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from rooms.api.house import house
+from rooms.api.house import DONE, house
 from rooms.api.oip.conftest import in_memory
 from rooms.api.oip.served import publish, request
 
@@ -188,6 +188,23 @@ def test_states_of_drafts():
     assert [("LOADING", ""), ("UNAVAILABLE", "it broke")] == [
         state_of(one, EngineStatus()) for one in (loading, failed)
     ]
+
+
+@pytest.mark.parametrize("step", ["image_step", "load", "run"])
+async def test_a_version_that_failed_its_steps_says_so_again(home, client, step):
+    principal = await home.rooms.keys.principal(f"ApiKey {home.key}")
+    model = await home.rooms.models.create("broken", "1.0.0", principal, now())
+    key = VersionKey(model.identifier, "1.0.0")
+    done = {"image_step": DONE, "load": DONE, "run": DONE} | {step: Step(StepState.FAILED, error="it broke, here")}
+    await home.rooms.versions.change(key, lambda one: replace(one, **done), now())
+
+    assert "it broke, here" == (await client.post(INDEX)).json()[0]["reason"]
+    answer = await client.post("/v2/repository/models/broken/load")
+    expected = "load failed for model 'broken': version 1.0.0 is at UNAVAILABLE state: it broke, here"
+    assert (400, expected) == (answer.status_code, answer.json()["error"])
+
+    await home.rooms.versions.change(key, lambda one: replace(one, **{step: Step(StepState.RUNNING)}), now())
+    assert "LOADING" == (await client.post(INDEX)).json()[0]["state"]
 
 
 async def _model(home):
