@@ -50,7 +50,7 @@ def _v2() -> dict[str, Target]:
 
     class Said:
         platform, strict, rows, max_batch_size = "test", True, 0, 4
-        streams, sequences, cached, loose = "", 0, False, False
+        streams, sequences, cached, loose, configuration = "", 0, False, False, ""
         outputs: tuple[Spec, ...] = ()
         inputs: tuple[Spec, ...] = (Spec("a", "FP32", (-1, 2)), Spec("b", "BYTES", (-1, 1)))
 

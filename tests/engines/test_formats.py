@@ -412,6 +412,7 @@ async def test_a_python_model_of_a_triton_repository(workshop, tmp_path) -> None
 
     assert info.tensors is not None
     assert ("python", 8, (-1, 2)) == (info.tensors.platform, info.tensors.max_batch_size, info.tensors.inputs[0].shape)
+    assert CONFIG.strip() == info.tensors.config.strip()
     assert {"SUM": ("INT32", [1, 2], [104, 107])} == outputs(fine)
     assert ("boom from model", Fault.MODEL) == (boom.error, boom.fault)
     assert {"SUM": ("BYTES", [1, 1], ["107:1:dog"])} == outputs(best)

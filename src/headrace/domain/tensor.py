@@ -17,6 +17,7 @@ class TensorSpec:
     name: str
     datatype: str
     shape: tuple[int, ...]
+    parameters: tuple[tuple[str, str], ...] = ()  # what else the model says of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +34,6 @@ class TensorModel:
     parameters: tuple[tuple[str, str], ...] = ()
     streams: str = ""  # "": one answer to a request; "also": any number to those who ask for that; "only": to everybody
     sequences: int = 0  # microseconds after which an idle sequence ends, for models that declare sequences
+    config: str = ""  # the text of its config.pbtxt, where it has one
     cached: bool = False  # it always answers the same to the same: answers may be kept
     routes: tuple[tuple[str, str], ...] = ()  # methods and paths of HTTP that the model answers by itself: route.py

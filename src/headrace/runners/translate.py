@@ -186,6 +186,7 @@ class _Declared:
     """What a container says of its tensors, as the harness wants it said."""
 
     strict, loose, rows, max_batch_size, streams, sequences, cached = True, False, 0, 0, "", 0, False
+    configuration = ""
 
     def __init__(self, tensors: TensorModel) -> None:
         self.platform = tensors.platform

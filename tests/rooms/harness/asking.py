@@ -16,7 +16,7 @@ class Said:
     def __init__(self, inputs=(), outputs=(), max_batch_size: int = 0, *, strict: bool = True, rows: int = 0) -> None:
         self.platform, self.strict, self.rows, self.labels = "test", strict, rows, None
         self.inputs, self.outputs, self.max_batch_size = tuple(inputs), tuple(outputs), max_batch_size
-        self.streams, self.sequences, self.cached, self.loose = "", 0, False, False
+        self.streams, self.sequences, self.cached, self.loose, self.configuration = "", 0, False, False, ""
 
 
 def facts(*inputs: Spec, outputs=(), max_batch_size: int = 0) -> Facts:

@@ -1,7 +1,7 @@
 """Whether a request agrees with what its model declares, in the words of Triton."""
 
 import pytest
-from rooms.harness.asking import facts
+from rooms.harness.asking import Said, facts
 
 from headrace.runners.harness.model_facts import Facts
 from headrace.runners.harness.tensors import Input, Refused, Request, Spec, Wanted
@@ -88,3 +88,13 @@ def test_what_the_server_is_told() -> None:
         "sequences": 0,
         "cached": False,
     } == TWO.told()
+
+
+def test_what_is_told_of_the_model_holds_its_configuration() -> None:
+    said = Said([Spec("a", "BYTES", (-1,), parameters={"content_type": "str"}), Spec("b", "INT8", (1,))])
+    said.configuration = "backend: 'python'"
+    told = Facts("simple", "1", said).told()
+    assert [[("content_type", "str")], None] == [one.get("parameters") for one in told["inputs"]]
+    assert "backend: 'python'" == told["config"]
+    said.configuration *= 1_000_000
+    assert "config" not in Facts("simple", "1", said).told()  # the server takes a frame of a few megabytes

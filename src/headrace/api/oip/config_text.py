@@ -1,4 +1,6 @@
-"""Triton's ModelConfig as JSON, made the text of a config.pbtxt."""
+"""Triton's ModelConfig as JSON, and as the text of a config.pbtxt."""
+
+from typing import Any
 
 from google.protobuf import json_format, text_format
 
@@ -13,3 +15,13 @@ def as_text(config: str) -> bytes:
     except json_format.ParseError as error:
         raise Invalid(f"the parameter 'config' is not the JSON of a ModelConfig: {error}") from None
     return text_format.MessageToString(message).encode()
+
+
+def as_json(text: str) -> dict[str, Any]:
+    """With the names of the fields, but for those that only newer servers know. Empty when it is no config."""
+    try:
+        message = text_format.Parse(text, model_config_pb2.ModelConfig(), allow_unknown_field=True)
+        found: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    except (text_format.ParseError, json_format.SerializeToJsonError, ValueError, RecursionError):
+        return {}
+    return found

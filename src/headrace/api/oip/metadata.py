@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from importlib.metadata import version as installed
-from typing import Any
+
+from msgspec import UNSET
 
 from headrace.api.oip import shapes
 from headrace.domain.ids import version_order
@@ -57,91 +58,7 @@ def model(name: str, version: Version, versions: Sequence[str]) -> shapes.ModelM
     return found
 
 
-def config(name: str, version: Version) -> dict[str, Any]:
-    """Triton's ModelConfig as protobuf writes it in JSON. Dimensions there are without the batch."""
-    tensors = tensors_of(version)
-    batched = tensors.max_batch_size > 0
-    return {
-        "name": name,
-        "platform": tensors.platform,
-        "backend": tensors.platform,
-        "runtime": "",
-        "version_policy": {"latest": {"num_versions": 1}},
-        "max_batch_size": tensors.max_batch_size,
-        "input": [_input(spec, batched=batched) for spec in tensors.inputs],
-        "output": [_output(spec, batched=batched) for spec in tensors.outputs],
-        "batch_input": [],
-        "batch_output": [],
-        "optimization": {
-            "priority": "PRIORITY_DEFAULT",
-            "input_pinned_memory": {"enable": False},
-            "output_pinned_memory": {"enable": False},
-            "gather_kernel_buffer_threshold": 0,
-            "eager_batching": False,
-        },
-        **_scheduling(tensors),
-        "instance_group": [_instances(name, version)],
-        "default_model_filename": "",
-        "cc_model_filenames": {},
-        "metric_tags": {},
-        "parameters": {key: {"string_value": value} for key, value in tensors.parameters},
-        "model_warmup": [],
-        **({"response_cache": {"enable": True}} if tensors.cached else {}),
-        "model_transaction_policy": {"decoupled": tensors.streams == "only"},
-    }
-
-
-def _scheduling(tensors: TensorModel) -> dict[str, Any]:
-    if tensors.sequences:
-        return {"sequence_batching": {"max_sequence_idle_microseconds": str(tensors.sequences), "direct": {}}}
-    return {"dynamic_batching": {}} if tensors.max_batch_size > 0 else {}
-
-
-def config_type(datatype: str) -> str:
-    return "TYPE_STRING" if datatype == "BYTES" else f"TYPE_{datatype}"
-
-
 def _tensors(specs: Sequence[TensorSpec]) -> list[shapes.TensorShape]:
-    return [shapes.TensorShape(spec.name, spec.datatype, list(spec.shape)) for spec in specs]
-
-
-def _dims(spec: TensorSpec, *, batched: bool) -> list[int]:
-    return list(spec.shape[1:] if batched else spec.shape)
-
-
-def _input(spec: TensorSpec, *, batched: bool) -> dict[str, Any]:
-    return {
-        "name": spec.name,
-        "data_type": config_type(spec.datatype),
-        "format": "FORMAT_NONE",
-        "dims": _dims(spec, batched=batched),
-        "is_shape_tensor": False,
-        "allow_ragged_batch": False,
-        "optional": False,
-        "is_non_linear_format_io": False,
-    }
-
-
-def _output(spec: TensorSpec, *, batched: bool) -> dict[str, Any]:
-    return {
-        "name": spec.name,
-        "data_type": config_type(spec.datatype),
-        "dims": _dims(spec, batched=batched),
-        "label_filename": "",
-        "is_shape_tensor": False,
-        "is_non_linear_format_io": False,
-    }
-
-
-def _instances(name: str, version: Version) -> dict[str, Any]:
-    gpu = version.requirement.gpu_units > 0
-    return {
-        "name": f"{name}_0",
-        "kind": "KIND_GPU" if gpu else "KIND_CPU",
-        "count": max(1, version.processing.maximum),
-        "gpus": [],
-        "secondary_devices": [],
-        "profile": [],
-        "passive": False,
-        "host_policy": "",
-    }
+    return [
+        shapes.TensorShape(spec.name, spec.datatype, list(spec.shape), dict(spec.parameters) or UNSET) for spec in specs
+    ]

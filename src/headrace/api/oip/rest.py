@@ -11,7 +11,7 @@ from headrace.api import openapi
 from headrace.api.auth import Gate
 from headrace.api.door import Contract, Door
 from headrace.api.endpoint import NOBODY, Call, Endpoint, NoQuery, Row
-from headrace.api.oip import errors, metadata, shapes, statistics
+from headrace.api.oip import errors, metadata, model_config, shapes, statistics
 from headrace.api.oip.callers import TOKEN, Callers, authorization
 from headrace.api.oip.events import EVENTS
 from headrace.api.oip.infer import Infer
@@ -166,7 +166,7 @@ class Rest:
 
     async def config(self, call: NoBody) -> dict[str, Any]:
         _, version = await self._resolved(call)
-        return metadata.config(call.params["model"], version)
+        return model_config.config(call.params["model"], version)
 
     async def statistics(self, call: NoBody) -> shapes.Statistics:
         name = call.params["model"]

@@ -33,6 +33,7 @@ class TensorShape(msgspec.Struct):
     name: str
     datatype: str
     shape: list[int]
+    parameters: dict[str, str] | UnsetType = UNSET
 
 
 class ModelMetadata(msgspec.Struct):

@@ -26,6 +26,7 @@ class FilesAsBytes:
     """What the Open Inference Protocol sees of a model that takes files of these names."""
 
     platform, strict, loose, rows, max_batch_size, sequences, cached = "files", True, False, 0, 0, 0, False
+    configuration = ""
 
     def __init__(self, names: Sequence[str], outputs: Sequence[str] = (), streams: str = "") -> None:
         self.inputs = tuple(Spec(name, "BYTES", (-1,)) for name in names)

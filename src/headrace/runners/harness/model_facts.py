@@ -15,6 +15,7 @@ BATCHING_NOTE = (
     "max_batch_size to zero. See the model configuration docs for more info on max_batch_size."
 )
 
+LONGEST_CONFIG = 1 << 20  # characters
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -31,12 +32,19 @@ class Declared(Protocol):
     streams: str
     sequences: int
     cached: bool
+    configuration: str
+
+
+def _told(one: Spec) -> dict[str, Any]:
+    said = {"name": one.name, "datatype": one.datatype, "shape": one.shape}
+    return said | {"parameters": list(one.parameters.items())} if one.parameters else said
 
 
 class Facts:
     def __init__(self, name: str, version: str, said: Declared) -> None:
         self.name, self.version, self.platform = name or "model", version, said.platform
         self.inputs, self.outputs, self.max_batch_size = said.inputs, said.outputs, said.max_batch_size
+        self.configuration = said.configuration if len(said.configuration) <= LONGEST_CONFIG else ""
         self.streams, self.sequences = said.streams, said.sequences
         self.cached = said.cached and said.streams != "only" and not said.sequences
         self.loose = said.loose
@@ -49,12 +57,13 @@ class Facts:
         """As it is sent in the READY frame."""
         return {
             "platform": self.platform,
-            "inputs": [{"name": one.name, "datatype": one.datatype, "shape": one.shape} for one in self.inputs],
-            "outputs": [{"name": one.name, "datatype": one.datatype, "shape": one.shape} for one in self.outputs],
+            "inputs": [_told(one) for one in self.inputs],
+            "outputs": [_told(one) for one in self.outputs],
             "max_batch_size": self.max_batch_size,
             "streams": self.streams,
             "sequences": self.sequences,
             "cached": self.cached,
+            **({"config": self.configuration} if self.configuration else {}),
         }
 
     def check(self, request: Request, meta: Mapping[str, str] = NOTHING) -> None:

@@ -9,6 +9,7 @@ import array
 import math
 import random
 import struct
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 # bytes of one element (0: each has its own length), type code of the module array, numpy's name
@@ -52,6 +53,7 @@ class Spec(NamedTuple):
     datatype: str
     shape: tuple[int, ...]
     optional: bool = False
+    parameters: Mapping[str, str] | None = None  # what else is said of it
 
 
 class Input:

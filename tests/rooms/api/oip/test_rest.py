@@ -196,6 +196,13 @@ async def test_parameters_of_a_model(home, client):
     assert [2] == config["output"][0]["dims"]
 
 
+async def test_parameters_of_a_tensor(home, client):
+    inputs = (TensorSpec("I", "BYTES", (1,), (("content_type", "str"),)), TensorSpec("J", "BYTES", (1,)))
+    await publish(home, "codecs", tensors=TensorModel("p", inputs))
+    found = (await got(client, "/v2/models/codecs"))["inputs"]
+    assert [{"content_type": "str"}, None] == [one.get("parameters") for one in found]
+
+
 async def test_statistics(client):
     for _ in range(3):
         await client.post("/v2/models/echo/infer", json=request())

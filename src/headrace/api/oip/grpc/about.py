@@ -1,6 +1,6 @@
 """What the server and its models say of themselves: the same answers as REST gives, as messages."""
 
-from headrace.api.oip import metadata, statistics
+from headrace.api.oip import metadata, model_config, statistics
 from headrace.api.oip.grpc.calls import Call
 from headrace.api.oip.grpc.typed import written
 from headrace.api.oip.proto import inference_pb2 as pb
@@ -41,7 +41,7 @@ class About:
 
     async def config(self, call: Call, request: pb.ModelConfigRequest) -> pb.ModelConfigResponse:
         _, version = await self._rooms.directory.resolve(call.principal, request.name, request.version or None)
-        return written({"config": metadata.config(request.name, version)}, pb.ModelConfigResponse())
+        return written({"config": model_config.config(request.name, version)}, pb.ModelConfigResponse())
 
     async def statistics(self, call: Call, request: pb.ModelStatisticsRequest) -> pb.ModelStatisticsResponse:
         return written(Statistics(await self._statistics(call, request)), pb.ModelStatisticsResponse())

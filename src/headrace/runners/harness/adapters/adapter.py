@@ -65,6 +65,7 @@ class Adapter:
     `streams`: "" gives one answer to a request, "only" any number of them, "also" one or any number, as it is asked.
     `cached`: it always answers the same to the same, so its answers may be given again without asking it.
     `sequences`: microseconds after which an idle sequence of requests ends; 0: it knows of no sequences.
+    `configuration`: the text of its config.pbtxt, where it has one.
     `routes`: methods and paths of HTTP that it answers by itself.
     """
 
@@ -78,6 +79,7 @@ class Adapter:
     streams = ""
     cached = False
     sequences = 0
+    configuration = ""
     routes: tuple[tuple[str, str], ...] = ()
     labels: dict[str, list[str]] | None = None  # by output, for the classification extension
 

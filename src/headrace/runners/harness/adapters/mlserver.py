@@ -122,7 +122,15 @@ def _settings(folder: Path) -> Any:
 
 def _specs(listed: Any) -> tuple[Spec, ...]:
     return tuple(
-        Spec(one.name, str(getattr(one.datatype, "value", one.datatype)), tuple(one.shape)) for one in listed or ()
+        Spec(
+            one.name,
+            str(getattr(one.datatype, "value", one.datatype)),
+            tuple(one.shape),
+            parameters={
+                key: said for key, said in (_parameters(one.parameters) or {}).items() if isinstance(said, str)
+            },
+        )
+        for one in listed or ()
     )
 
 

@@ -171,9 +171,10 @@ def load(folder: Path, path: str, _declared: dict[str, Any], outside: int) -> Ad
     model = _backend(folder, path, config, outside)
     said = config.sequence_batching
     if said is not None and not config.iterative:
-        return InSequence(model, said)
-    if not model.streams:
+        model = InSequence(model, said)
+    elif not model.streams:
         warm_up(model, config.warmup, folder)
+    model.configuration = config.text
     return model
 
 

@@ -14,7 +14,8 @@ class Config:
         """Without a config.pbtxt the model says by itself what its tensors are."""
         file = folder / "config.pbtxt"
         self.complete = file.is_file()
-        said = Reader(file.read_text()).message() if self.complete else {}
+        self.text = file.read_text() if self.complete else ""
+        said = Reader(self.text).message()
         self._said, self._folder = said, folder
         self.name: str = said.get("name") or folder.name
         self.platform: str = said.get("platform") or said.get("backend") or ""
