@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -44,5 +45,5 @@ def of_logger() -> LogSettings:
 class Tuned:
     log: LogSettings = field(default_factory=of_logger)
     trace: TraceSettings = field(default_factory=TraceSettings)
-    traces: dict[str, TraceSettings] = field(default_factory=dict)  # by model identifier, where it differs
+    traces: dict[str, dict[str, Any]] = field(default_factory=dict)  # by model identifier: settings of its own
     sampling: Sampling = field(default_factory=Sampling)  # what of it the tracer looks at

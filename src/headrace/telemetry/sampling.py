@@ -43,6 +43,10 @@ class Sampling:
         else:
             self._models[model] = rule
 
+    def forget(self, model: str) -> None:
+        """It has no rule of its own any more."""
+        self._models.pop(model, None)
+
     def wants(self, model: str, traceparent: str) -> bool:
         rule = self._models.get(model, self._all)
         return rule is None or rule.wants(brought=bool(traceparent))

@@ -21,7 +21,9 @@ Raw = Call[NoQuery, bytes]
 LEVELS = frozenset({"OFF", "TIMESTAMPS", "TENSORS"})
 FORMATS = frozenset({"default", "ISO8601"})
 MODELS = 1_000  # with trace settings of their own
-_NUMBERS = ("trace_rate", "trace_count", "log_frequency")
+MODES = frozenset({"triton", "opentelemetry"})
+_LOWEST = {"trace_rate": 0, "trace_count": -1, "log_frequency": 0}
+_TRACE = TraceSettings.__struct_fields__
 
 logger = logging.getLogger("headrace")
 
@@ -54,6 +56,8 @@ class Tuning:
         changed = _changed(self._tuned.log, given)
         if changed.log_format not in FORMATS:
             raise Invalid(f"invalid argument for --log_format, got: {changed.log_format[:80]}")
+        if changed.log_verbose_level < 0:
+            raise Invalid(f"log_verbose_level should be a whole number from 0 on, but is {changed.log_verbose_level}")
         self._tuned.log = changed
         logger.setLevel(_level(changed))
         return changed
@@ -63,26 +67,36 @@ class Tuning:
 
     async def set_trace(self, call: Raw) -> TraceSettings:
         given = _object(call.body)
-        changed = _checked(_changed(self._tuned.trace, _without_nulls(given, TraceSettings())))
-        self._tuned.trace = changed
+        before, usual = self._tuned.trace, TraceSettings()
+        nulls = {key: getattr(usual, key, None) for key, value in given.items() if value is None}
+        changed = self._tuned.trace = _checked(_changed(before, given | nulls))
         if given:
             self._tuned.sampling.set(_rule(changed))
+        for model, own in self._tuned.traces.items():
+            if (now := _changed(changed, own)) != _changed(before, own):
+                self._tuned.sampling.set(_rule(now), model)
         return changed
 
     async def trace_of(self, call: NoBody) -> TraceSettings:
         model = await self._rooms.directory.model(call.principal, call.params["model"])
-        return self._tuned.traces.get(model.identifier, self._tuned.trace)
+        return _changed(self._tuned.trace, self._tuned.traces.get(model.identifier, {}))
 
     async def set_trace_of(self, call: Raw) -> TraceSettings:
+        """What is not the model's own, or is null from now on, follows the settings for all."""
         model = await self._rooms.directory.model(call.principal, call.params["model"])
-        before = self._tuned.traces.get(model.identifier, self._tuned.trace)
-        if len(self._tuned.traces) >= MODELS and model.identifier not in self._tuned.traces:
-            raise Invalid(f"{MODELS} models have trace settings of their own already")
+        tuned, identifier = self._tuned, model.identifier
         given = _object(call.body)
-        changed = _checked(_changed(before, _without_nulls(given, self._tuned.trace)))
-        if given:
-            self._tuned.traces[model.identifier] = changed
-            self._tuned.sampling.set(_rule(changed), model.identifier)
+        said = tuned.traces.get(identifier, {}) | {key: given[key] for key in _TRACE if key in given}
+        own = {key: value for key, value in said.items() if value is not None}
+        changed = _checked(_changed(tuned.trace, own))
+        if not own:
+            tuned.traces.pop(identifier, None)
+            tuned.sampling.forget(identifier)
+        elif given:
+            if len(tuned.traces) >= MODELS and identifier not in tuned.traces:
+                raise Invalid(f"{MODELS} models have trace settings of their own already")
+            tuned.traces[identifier] = own
+            tuned.sampling.set(_rule(changed), identifier)
         return changed
 
 
@@ -100,18 +114,16 @@ def _changed(before: S, given: dict[str, Any]) -> S:
         raise Invalid(f"a setting has the wrong type: {error}") from None
 
 
-def _without_nulls(given: dict[str, Any], otherwise: TraceSettings) -> dict[str, Any]:
-    """A null goes back to what holds otherwise."""
-    return {key: getattr(otherwise, key, None) if value is None else value for key, value in given.items()}
-
-
 def _checked(settings: TraceSettings) -> TraceSettings:
     if settings.trace_file:
         raise Unsupported("trace file location can not be updated through network protocol")
-    for name in _NUMBERS:
+    for name, lowest in _LOWEST.items():
         text = getattr(settings, name)
-        if not (text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= len(str(1 << 63))):
-            raise Invalid(f"{name} should be a whole number as text, but is {text[:80]!r}")
+        number = text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= len(str(1 << 63))
+        if not number or int(text) < lowest:
+            raise Invalid(f"{name} should be a whole number from {lowest} on as text, but is {text[:80]!r}")
+    if settings.trace_mode not in MODES:
+        raise Invalid(f"trace_mode {settings.trace_mode[:80]!r} is not known: there are triton and opentelemetry")
     if unknown := [level for level in settings.trace_level if level not in LEVELS]:
         raise Invalid(f"trace_level {unknown[0][:80]!r} is not known: there are OFF, TIMESTAMPS and TENSORS")
     return settings
@@ -119,7 +131,7 @@ def _checked(settings: TraceSettings) -> TraceSettings:
 
 def _rule(settings: TraceSettings) -> Rule:
     levels = set(settings.trace_level)
-    return Rule(bool(levels - {"OFF"}), max(0, int(settings.trace_rate)), int(settings.trace_count))
+    return Rule(bool(levels - {"OFF"}), int(settings.trace_rate), int(settings.trace_count))
 
 
 def _level(settings: LogSettings) -> int:

@@ -255,6 +255,7 @@ async def test_log_settings(client):
         ({"log_file": "x"}, 501, "log file location can not be updated"),
         ({"log_info": "yes"}, 400, "wrong type"),
         ({"log_format": "zz"}, 400, "got: zz"),
+        ({"log_verbose_level": -1}, 400, "a whole number from 0 on"),
         ([], 400, "should be an object"),
     ],
 )
@@ -275,11 +276,32 @@ async def test_trace_settings(client):
     assert ["TIMESTAMPS"] == level["trace_level"]
 
 
+async def test_what_a_model_has_not_of_its_own_follows_the_settings_for_all(home, client):
+    of_all, of_one = "/v2/trace/setting", "/v2/models/echo/trace/setting"
+    await client.post(of_one, json={"trace_rate": "10", "no such": 1})
+    await client.post(of_all, json={"trace_level": ["TIMESTAMPS"], "trace_rate": "7"})
+    told = await got(client, of_one)
+    assert (["TIMESTAMPS"], "10") == (told["trace_level"], told["trace_rate"])
+    model = (await home.rooms.directory.all(await home.rooms.keys.principal(f"ApiKey {home.key}")))[0].identifier
+    asked = [home.rooms.tuned.sampling.wants(model, "") for _ in range(10)]
+    assert [False] * 9 + [True] == asked
+
+    assert "7" == (await client.post(of_one, json={"trace_rate": None})).json()["trace_rate"]
+    await client.post(of_all, json={"trace_rate": "2"})
+    assert "2" == (await got(client, of_one))["trace_rate"]
+    assert [False, True] == [home.rooms.tuned.sampling.wants(model, "") for _ in range(2)]
+    assert 400 == (await client.post(of_one, json={"trace_mode": "foo"})).status_code
+    assert "triton" == (await got(client, of_one))["trace_mode"]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
         ({"trace_rate": 10}, 400),
         ({"trace_rate": "x"}, 400),
+        ({"trace_rate": "-5"}, 400),
+        ({"trace_count": "-2"}, 400),
+        ({"trace_mode": "foo"}, 400),
         ({"trace_level": ["ALL"]}, 400),
         ({"trace_file": "x"}, 501),
     ],
