@@ -5,6 +5,7 @@ that goes; and a server that is busy for a moment still holds the limits.
 """
 
 import asyncio
+import logging
 import shutil
 import subprocess
 import threading
@@ -18,6 +19,8 @@ from headrace.runners.runner import Ending
 from headrace.runners.watch import Start, Watch
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class Guard:
@@ -55,9 +58,9 @@ class Guard:
                 self._tell(self._started, None)
                 try:
                     ending = self._watch.run(process)
-                except BaseException:
+                except Exception:
+                    logger.exception("a model is ended, because its guard has failed")
                     self._watch.end(process)
-                    raise
         except OSError as error:
             self._tell(self._started, error)
         finally:

@@ -51,8 +51,7 @@ async def test_limits_are_held_after_the_log_was_lost(tmp_path: Path) -> None:
     assert "of memory, its limit is 100 MB" in str(ending.limit)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-async def test_a_model_ends_with_its_guard(tmp_path: Path) -> None:
+async def test_a_model_ends_with_its_guard(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     program = (
         "import signal, time; signal.signal(signal.SIGUSR1, signal.SIG_IGN); print('x', flush=True); time.sleep(60)"
     )
@@ -61,6 +60,7 @@ async def test_a_model_ends_with_its_guard(tmp_path: Path) -> None:
     async with asyncio.timeout(20):
         ending = await guard.ended()
 
+    assert "a fault of ours" in caplog.text
     assert (-1, None) == (ending.code, ending.limit)
     with pytest.raises(ProcessLookupError):
         os.kill(guard.pid, 0)
