@@ -11,6 +11,7 @@ from engines.boxes.shelf import Shelf
 from headrace.dialects.dialect import Told
 from headrace.domain.errors import Unsupported
 from headrace.domain.image import ImageConfig
+from headrace.domain.reach import Shared
 from headrace.domain.replica import Hardware, ImageLaunch, Isolation
 from headrace.runners import dial as dialling
 from headrace.runners.containers.box import Box, body
@@ -185,7 +186,7 @@ async def test_a_published_port_is_dialled_where_the_namespace_is_out_of_reach(t
 def test_a_published_port_is_one_of_this_machine_only(tmp_path) -> None:
     launch = ImageLaunch("one", "sha256:00", "zoo", HARDWARE)
     limits = Limits(1 << 28, 40, 1 << 26, (0,))
-    box = Box(launch, "tag", ImageConfig(ports=(9000,)), limits, "i", tmp_path, PUBLISHED, "profile")
+    box = Box(launch, "tag", ImageConfig(ports=(9000,)), limits, "i", Shared(tmp_path, "/inside"), PUBLISHED, "profile")
     ports = body(box)["HostConfig"]["PortBindings"]
 
     assert {"9000/tcp", "8080/tcp"} <= ports.keys()

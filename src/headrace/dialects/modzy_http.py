@@ -58,7 +58,7 @@ class ModzyHttp:
     def __init__(self, reach: Reach, port: int, told: Told, ways: Ways) -> None:
         self._client = HttpClient(lambda: reach.connect(port))
         self._told, self._ways, self._port = told, ways, port
-        self._folder = SharedFolder(reach.shared, reach.shared_inside, ways.store, ways.most)
+        self._folder = SharedFolder(reach.shared, ways.store, ways.most)
 
     async def ready(self, timeout: float) -> ReplicaInfo:
         loop = asyncio.get_running_loop()

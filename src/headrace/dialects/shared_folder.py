@@ -9,19 +9,20 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from headrace.dialects.media import media_type
-from headrace.domain.body import INLINE, PIECE, BlobRef, BodyStore, Given, Slot
+from headrace.domain.body import INLINE, PIECE, BlobRef, BodyStore, Given, Slot, size_of
 from headrace.domain.errors import StorageFailed
 from headrace.domain.question import Output
+from headrace.domain.reach import Shared
 
 MOST_OUTPUTS = 1_000
 LONGEST_NAME = 255  # bytes
+BLOCK = 4096  # bytes of a disk: a file takes whole ones
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -37,12 +38,13 @@ class Turn:
     input: str
     output: str
     folders: tuple[int, int]
+    size: int = 0  # bytes that the inputs take on the disk
 
 
 class SharedFolder:
-    def __init__(self, ours: Path, theirs: str, store: BodyStore, most: int) -> None:
-        self._theirs, self._store, self._most = theirs, store, most
-        self._folder = os.open(ours, FOLDER)
+    def __init__(self, shared: Shared, store: BodyStore, most: int) -> None:
+        self._shared, self._store, self._most = shared, store, most
+        self._folder = os.open(shared.folder, FOLDER)
 
     def close(self) -> None:
         if self._folder >= 0:
@@ -54,7 +56,13 @@ class SharedFolder:
         for name in inputs:
             if "/" in name or "\0" in name or name in {"", ".", ".."} or len(name.encode()) > LONGEST_NAME:
                 raise Unreadable(f"the input {name[:80]!r} cannot be given to the model as a file of that name")
-        turn = await asyncio.to_thread(self._made, secrets.token_hex(8), inputs)
+        size = sum(-(-size_of(body) // BLOCK) * BLOCK for body in inputs.values())
+        self._shared.ours += size  # before they are there, lest the model be blamed for them
+        try:
+            turn = await asyncio.to_thread(self._made, secrets.token_hex(8), inputs, size)
+        except StorageFailed:
+            self._shared.ours -= size
+            raise
         try:
             for name, body in inputs.items():
                 if isinstance(body, BlobRef):
@@ -67,7 +75,7 @@ class SharedFolder:
             raise
         return turn
 
-    def _made(self, name: str, inputs: Mapping[str, Given]) -> Turn:
+    def _made(self, name: str, inputs: Mapping[str, Given], size: int) -> Turn:
         """Each folder is made and opened in the one above it: what the model puts in its place is not followed.
 
         In a thread: a disk that is busy takes milliseconds for each of these.
@@ -88,12 +96,11 @@ class SharedFolder:
                     with _new_file(opened[0], one) as file:
                         file.write(body.view if isinstance(body, Slot) else body)
         except OSError as error:
-            for descriptor in opened:
-                os.close(descriptor)
+            self._clear(name, opened)
             sentence = f"no folder can be made for the model: {error.strerror}"
             raise StorageFailed(sentence, technical=str(error)) from error
-        inside = f"{self._theirs}/{name}"
-        return Turn(name, f"{inside}/input", f"{inside}/output", (opened[0], opened[1]))
+        inside = f"{self._shared.inside}/{name}"
+        return Turn(name, f"{inside}/input", f"{inside}/output", (opened[0], opened[1]), size)
 
     async def _stream(self, folder: int, name: str, ref: BlobRef) -> None:
         with _new_file(folder, name) as file:
@@ -147,12 +154,15 @@ class SharedFolder:
 
     async def clear(self, turn: Turn) -> None:
         """Also what the model put there; what cannot be removed goes with the replica."""
-        await asyncio.to_thread(self._clear, turn)
+        try:
+            await asyncio.to_thread(self._clear, turn.name, turn.folders)
+        finally:
+            self._shared.ours -= turn.size
 
-    def _clear(self, turn: Turn) -> None:
-        for descriptor in turn.folders:
+    def _clear(self, name: str, opened: Iterable[int]) -> None:
+        for descriptor in opened:
             os.close(descriptor)
-        shutil.rmtree(turn.name, ignore_errors=True, dir_fd=self._folder)
+        shutil.rmtree(name, ignore_errors=True, dir_fd=self._folder)
 
 
 def _new_file(folder: int, name: str) -> BinaryIO:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.domain.reach import Shared
 from headrace.domain.replica import Hardware
 from headrace.settings import RunnerSettings
 
@@ -31,6 +32,12 @@ class Limits:
         """What the kernel holds for each process by itself: coarse, but without a gap between two looks."""
         return {"data": 2 * self.memory + SLACK, "file": self.disk, "files": OPEN_FILES}
 
+    def over_disk(self, size: int) -> str | None:
+        """What to say of a model that wrote so many bytes; None: it may."""
+        if size <= self.disk + FOLDERS:
+            return None
+        return f"it wrote {amount(size)} to its disk, its limit is {amount(self.disk)}"
+
 
 def limits_of(hardware: Hardware, settings: RunnerSettings, turn: int) -> Limits:
     """`turn`: how many replicas were started before this one, to spread them over the processors."""
@@ -40,17 +47,15 @@ def limits_of(hardware: Hardware, settings: RunnerSettings, turn: int) -> Limits
     return Limits(hardware.memory_bytes, settings.processes, settings.disk, mine)
 
 
-def excess(limits: Limits, root: int, work: Path) -> str | None:
-    """The limit that the processes from `root` downwards are over, or None."""
+def excess(limits: Limits, root: int, work: Path, shared: Shared | None = None) -> str | None:
+    """The limit that the processes from `root` downwards are over, or None. `shared`: a part of `work`."""
     pids = tree(root)
     if (threads := sum(_threads(pid) for pid in pids)) > limits.processes:
         return f"it ran {threads} processes and threads, its limit is {limits.processes}"
     hidden_memory, hidden_disk = _hidden(pids)
     if (memory := _memory(pids, limits.memory - hidden_memory) + hidden_memory) > limits.memory:
         return f"it used {amount(memory)} of memory, its limit is {amount(limits.memory)}"
-    if (written := disk(work) + hidden_disk) > limits.disk + FOLDERS:
-        return f"it wrote {amount(written)} to its disk, its limit is {amount(limits.disk)}"
-    return None
+    return limits.over_disk(written(work, shared) + hidden_disk)
 
 
 def tree(root: int) -> list[int]:
@@ -108,6 +113,13 @@ def _hidden(pids: Iterable[int]) -> tuple[int, int]:
                     in_memory = os.readlink(path).startswith("/memfd:")  # noqa: PTH115 - as above
                     (memory if in_memory else disk)[found.st_dev, found.st_ino] = found.st_blocks * 512
     return sum(memory.values()), sum(disk.values())
+
+
+def written(folder: Path, shared: Shared | None) -> int:
+    """Bytes in it without those that the server put there, which comes and goes with them while they are counted."""
+    before = shared.ours if shared else 0
+    found = disk(folder)
+    return found - max(before, shared.ours if shared else 0)
 
 
 def disk(folder: Path) -> int:

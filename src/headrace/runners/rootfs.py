@@ -13,7 +13,7 @@ from pathlib import Path
 
 from headrace.domain.errors import ModelFailed, Unsupported
 from headrace.domain.image import Contract, ImageConfig
-from headrace.domain.reach import Reach
+from headrace.domain.reach import Reach, Shared
 from headrace.domain.replica import ImageLaunch, Isolation
 from headrace.runners import seccomp
 from headrace.runners.choose import sandbox_fault
@@ -40,8 +40,7 @@ class Way:
     config: ImageConfig
     contract: Contract | None
     ports: tuple[int, ...]
-    shared: Path
-    shared_inside: str = SHARED
+    shared: Shared
 
     async def connect(self, port: int) -> socket.socket:
         return await dial(self.inside(), port)
@@ -109,30 +108,32 @@ class RootfsRunner:
         name = ODD.sub("_", launch.name)[:100]
         folder = self._folders / f"{name}-{secrets.token_hex(4)}"
         furnish(folder)
+        shared = Shared(folder / "writable" / "shared", SHARED)
         sweep(self._logs)
         log = self._logs / f"{name}.log"
         filtered = seccomp.descriptor()
         try:
             root = Root(files, config, folder / "writable")
-            guard = Guard(name, _start(bubblewrap, root, limits, folder, filtered), limits, Log(log))
+            guard = Guard(name, _start(bubblewrap, root, limits, shared, filtered), limits, Log(log))
             await guard.start()
         finally:
             if filtered is not None:
                 os.close(filtered)
         ports = (launch.port,) if launch.contract and launch.port else tuple(candidate_ports(config, launch.port))
-        way = Way(guard, config, launch.contract, ports, folder / "writable" / "shared")
+        way = Way(guard, config, launch.contract, ports, shared)
         return Replica(launch.name, log, guard, way)
 
 
-def _start(bubblewrap: str, root: Root, limits: Limits, folder: Path, filtered: int | None) -> Start:
+def _start(bubblewrap: str, root: Root, limits: Limits, shared: Shared, filtered: int | None) -> Start:
     told = {**limits.rlimits, "cpus": limits.cpus, "stay": False, "lock": False}
     command = sandboxed(bubblewrap, root, filtered, variables(root.config, limits))
     return Start(
         command=[sys.executable, "-I", "-S", str(LAUNCHER), json.dumps(told), *command],
         environment={},  # what an image asks for must not reach bubblewrap itself, which is still outside
         inherits=() if filtered is None else (filtered,),
-        folder=folder,
+        folder=root.writable.parent,
         work=root.writable,
         sandboxed=True,
-        model=folder,
+        model=root.writable.parent,
+        shared=shared,
     )

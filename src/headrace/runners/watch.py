@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.domain.reach import Shared
 from headrace.runners.limits import Limits, excess, tree
 from headrace.runners.log import Log
 from headrace.runners.runner import Ending
@@ -36,6 +37,7 @@ class Start:
     work: Path  # the part of it in which the model may write
     sandboxed: bool
     model: Path  # where it starts
+    shared: Shared | None = None  # a part of `work`
 
 
 class Watch:
@@ -124,7 +126,7 @@ class Watch:
         still = self._stillness.lasts(pid)
         if self._limit is None and not still:
             self._stillness.begin(pid)
-            if limit := excess(self._limits, pid, self._start.work):
+            if limit := excess(self._limits, pid, self._start.work, self._start.shared):
                 self._limit = limit
                 self._kill(pid)
         self._look_at = time.monotonic() + (LOOK_AT_REST if still else LOOK)

@@ -1,5 +1,6 @@
 """The folder that is shared with a model: what it leaves there is taken whole and within the limit, or not at all."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 from headrace.dialects.shared_folder import SharedFolder, Turn, Unreadable
 from headrace.domain.body import INLINE, BlobRef
+from headrace.domain.errors import NotFound, StorageFailed
+from headrace.domain.reach import Shared
+from headrace.runners.limits import FOLDERS, Limits, excess, written
 from headrace.storage.blobs import FolderBlobs
 
 MOST = 1 << 20  # bytes
@@ -34,9 +38,14 @@ def store(tmp_path: Path) -> Meanwhile:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, store: Meanwhile) -> SharedFolder:
+def shared(tmp_path: Path) -> Shared:
     (tmp_path / "shared").mkdir()
-    return SharedFolder(tmp_path / "shared", "/inside", store, MOST)
+    return Shared(tmp_path / "shared", "/inside")
+
+
+@pytest.fixture
+def folder(shared: Shared, store: Meanwhile) -> SharedFolder:
+    return SharedFolder(shared, store, MOST)
 
 
 async def turned(tmp_path: Path, folder: SharedFolder, store: Meanwhile, outputs: dict[str, int]) -> Turn:
@@ -75,3 +84,32 @@ async def test_an_output_that_changes_is_not_cut_but_refused(
         await folder.take(turn)
 
     assert store.stored <= INLINE + 1
+
+
+async def test_inputs_are_not_what_the_model_wrote(
+    tmp_path: Path, folder: SharedFolder, store: Meanwhile, shared: Shared
+) -> None:
+    limits = Limits(1 << 40, 100_000, 10 << 20, (0,))
+    turn = await folder.put({"large": b"x" * (11 << 20), "small": b"x"})
+    store.outputs = tmp_path / "shared" / turn.name / "output"
+    (store.outputs / "o").write_bytes(b"1" * (10 << 20))
+    assert None is excess(limits, os.getpid(), shared.folder, shared)
+    assert 10 << 20 <= written(shared.folder, shared) <= (10 << 20) + FOLDERS
+
+    (store.outputs / "more").write_bytes(b"1" * (2 << 20))
+    assert "it wrote 12 MB to its disk, its limit is 10 MB" == excess(limits, os.getpid(), shared.folder, shared)
+    assert "it wrote 12 MB to its disk, its limit is 10 MB" == limits.over_disk(written(shared.folder, shared))
+
+    await folder.clear(turn)
+    assert (0, 0) == (shared.ours, written(shared.folder, shared))
+
+
+async def test_what_could_not_be_put_there_leaves_nothing(folder: SharedFolder, shared: Shared) -> None:
+    with pytest.raises(NotFound):
+        await folder.put({"a": b"x", "gone": BlobRef("0" * 64, 10)})
+    assert (0, []) == (shared.ours, list(shared.folder.iterdir()))
+
+    shared.folder.rmdir()
+    with pytest.raises(StorageFailed):
+        await folder.put({"a": b"x"})
+    assert shared.ours == 0

@@ -2,13 +2,13 @@
 
 import resource
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from headrace.domain.image import ImageConfig
+from headrace.domain.reach import Shared
 from headrace.domain.replica import ImageLaunch
 from headrace.runners.containers.engine import OURS, REPLICA, VERSION
-from headrace.runners.image_start import SHARED, candidate_ports, variables
+from headrace.runners.image_start import candidate_ports, variables
 from headrace.runners.limits import OPEN_FILES, Limits
 
 MOST_TMP = 2  # a half of the memory: what lies in /tmp counts as memory
@@ -25,7 +25,7 @@ class Box:
     config: ImageConfig
     limits: Limits
     installation: str
-    shared: Path
+    shared: Shared
     published: bool
     seccomp: str  # the profile of system calls, as this engine takes it
 
@@ -83,11 +83,11 @@ def _host(box: Box) -> dict[str, Any]:
     return found
 
 
-def _mount(shared: Path) -> dict[str, Any]:
+def _mount(shared: Shared) -> dict[str, Any]:
     """`z`: where SELinux guards files, the folder is labelled as a container's."""
-    if ":" in str(shared):
-        return {"Mounts": [{"Type": "bind", "Source": str(shared), "Target": SHARED, "ReadOnly": False}]}
-    return {"Binds": [f"{shared}:{SHARED}:rw,z"]}
+    if ":" in str(shared.folder):
+        return {"Mounts": [{"Type": "bind", "Source": str(shared.folder), "Target": shared.inside, "ReadOnly": False}]}
+    return {"Binds": [f"{shared.folder}:{shared.inside}:rw,z"]}
 
 
 def _ulimits(limits: Limits) -> list[dict[str, Any]]:

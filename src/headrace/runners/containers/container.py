@@ -10,11 +10,10 @@ from pathlib import Path
 
 from headrace.domain.errors import Unavailable
 from headrace.domain.image import Contract, ImageConfig
-from headrace.domain.reach import Reach
+from headrace.domain.reach import Reach, Shared
 from headrace.runners.containers.engine import Engine, Started
 from headrace.runners.containers.watch import Watch
 from headrace.runners.dial import dial
-from headrace.runners.image_start import SHARED
 from headrace.runners.runner import Ending
 
 ASK_TO_STOP = "SIGTERM"
@@ -32,8 +31,7 @@ class Way:
     config: ImageConfig
     contract: Contract | None
     ports: tuple[int, ...]
-    shared: Path
-    shared_inside: str = SHARED
+    shared: Shared
 
     async def connect(self, port: int) -> socket.socket:
         if not self.published:
@@ -77,7 +75,7 @@ class Container:
         else:
             return ending
         finally:
-            await asyncio.to_thread(shutil.rmtree, self.way.shared.parent, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self.way.shared.folder.parent, ignore_errors=True)
 
     async def _ended_after(self, grace: float) -> Ending:
         """Asked, then killed; how it ended is known before it is removed. Raises Unavailable, TimeoutError."""

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from headrace.domain.errors import HeadraceError, NotFound, StorageFailed, Unavailable, Unsupported
+from headrace.domain.reach import Shared
 from headrace.domain.replica import ImageLaunch, Isolation
 from headrace.runners.containers import calls
 from headrace.runners.containers.box import Box, body
@@ -19,7 +20,7 @@ from headrace.runners.containers.counters import Counters
 from headrace.runners.containers.engine import Engine, Started
 from headrace.runners.containers.find import Found, find
 from headrace.runners.containers.watch import Watch, closing
-from headrace.runners.image_start import candidate_ports
+from headrace.runners.image_start import SHARED, candidate_ports
 from headrace.runners.limits import limits_of
 from headrace.runners.log import Log, sweep
 from headrace.runners.runner import ImageStore
@@ -119,7 +120,7 @@ class ContainerRunner:
         try:
             started = await self._boxed(engine, box, self._logs / f"{name}.log")
         except BaseException:
-            shutil.rmtree(shared.parent, ignore_errors=True)
+            shutil.rmtree(shared.folder.parent, ignore_errors=True)
             raise
         if started is None:
             logger.warning("containers of %s can only be reached by published ports: they have a network", engine)
@@ -172,13 +173,13 @@ class ContainerRunner:
             file.write_text(calls.profile())
         return str(file)
 
-    def _new_folder(self, name: str) -> Path:
+    def _new_folder(self, name: str) -> Shared:
         """Readable for whoever the model is inside; nobody else on this machine comes as far as this."""
         shared = self._folders / f"{name}-{secrets.token_hex(4)}" / "shared"
         self._folders.mkdir(mode=0o700, parents=True, exist_ok=True)
         shared.mkdir(parents=True)
         shared.chmod(0o755)
-        return shared
+        return Shared(shared, SHARED)
 
     async def _look_again(self) -> None:
         """The engine did not answer: perhaps it was restarted, perhaps there is another one now.

@@ -11,14 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from socket import socket
 from typing import TypeVar
 
 from headrace.domain.errors import HeadraceError, Unavailable
+from headrace.domain.reach import Shared
 from headrace.runners.containers.counters import Counters, Reading
 from headrace.runners.containers.plain import Address, Unmixed, ask, attach
-from headrace.runners.limits import Limits, amount, disk
+from headrace.runners.limits import Limits, amount, written
 from headrace.runners.log import Log
 from headrace.runners.runner import Ending
 
@@ -34,7 +34,7 @@ TRIES, PAUSE = 40, 0.25  # until the engine says how a container ended
 
 
 class Watch:
-    def __init__(self, address: Address, container: str, limits: Limits, log: Log, shared: Path) -> None:
+    def __init__(self, address: Address, container: str, limits: Limits, log: Log, shared: Shared) -> None:
         self._address, self._container, self._limits = address, container, limits
         self._log, self._shared = log, shared
         self._loop = asyncio.get_running_loop()
@@ -160,8 +160,10 @@ class Watch:
 
     def _look(self) -> None:
         self._look_at_memory()
-        if self._limit is None and (written := disk(self._shared)) > self._limits.disk:
-            self._stop(f"it wrote {amount(written)} to its disk, its limit is {amount(self._limits.disk)}")
+        if self._limit is not None:
+            return
+        if limit := self._limits.over_disk(written(self._shared.folder, self._shared)):
+            self._stop(limit)
 
     def _alarmed(self, alarm: int) -> None:
         """Rung before the kernel kills, and again when the container is gone: the count in between is soon lost."""
