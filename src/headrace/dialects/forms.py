@@ -1,8 +1,9 @@
 """What a dialect needs to answer requests whose form its model does not read: somebody translates, both ways."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from headrace.dialects.dialect import Told
 from headrace.dialects.media import media_type
@@ -11,6 +12,8 @@ from headrace.domain.question import Answer, Fault, Form, Output, Question
 from headrace.domain.tensor import TensorModel
 
 LONGEST_ERROR = 4_000  # characters
+LARGE = 64 * 1024  # bytes that are worth a thread
+T = TypeVar("T")
 
 Rows = Sequence[Mapping[str, bytes]]
 
@@ -85,8 +88,17 @@ class Translator(Protocol):
         ...
 
 
+async def aside(work: Callable[[], T], size: int) -> T:
+    """A translation of so many bytes: in a thread where it would keep the loop from others for too long."""
+    return work() if size <= LARGE else await asyncio.to_thread(work)
+
+
 async def in_memory(question: Question, store: BodyStore) -> dict[str, bytes]:
     return {name: await whole(body, store) for name, body in question.inputs.items()}
+
+
+def size_of_rows(rows: Rows) -> int:
+    return sum(len(body) for row in rows for body in row.values())
 
 
 async def stored(name: str, body: bytes, store: BodyStore) -> Output:

@@ -13,7 +13,7 @@ from typing import Any
 
 from headrace.dialects import said_amounts
 from headrace.dialects.dialect import ReplicaInfo, Told
-from headrace.dialects.forms import AsFiles, Refused, Times, in_memory, stored
+from headrace.dialects.forms import AsFiles, Refused, Times, aside, in_memory, size_of_rows, stored
 from headrace.dialects.modzy_http import Ways
 from headrace.dialects.proto import modzy_model_pb2 as proto
 from headrace.dialects.relay import Relay
@@ -202,7 +202,8 @@ class _Asked:
         if question.form is Form.FILES:
             return cls(question, ways, [bodies], None)
         try:
-            request = ways.translator.as_files(question.form, bodies[""], question.meta, told)
+            body, translate = bodies[""], ways.translator.as_files
+            request = await aside(lambda: translate(question.form, body, question.meta, told), len(body))
         except Refused as error:
             asked = cls(question, ways, [], None)
             asked.refused = error
@@ -211,7 +212,7 @@ class _Asked:
 
     @property
     def size(self) -> int:
-        return sum(len(body) for row in self.rows for body in row.values())
+        return size_of_rows(self.rows)
 
     async def answer(self, items: "Sequence[Files | str]", times: Times) -> Answer:
         if self.refused is not None:
@@ -220,14 +221,15 @@ class _Asked:
             if isinstance(item, str):
                 return times.error(item)
         results = [item for item in items if not isinstance(item, str)]
-        size = sum(len(body) for row in results for body in row.values())
+        size = size_of_rows(results)
         if size > self._ways.most:
             return times.error(f"its outputs are {size} bytes together, the limit is {self._ways.most} bytes")
-        if self._request is None:
+        request = self._request
+        if request is None:
             outputs = {name: await stored(name, body, self._ways.store) for name, body in results[0].items()}
             return Answer(times.started, times.ended, times.latency, outputs)
         try:
-            return times.answer(self._request.answer(results))
+            return times.answer(await aside(lambda: request.answer(results), size))
         except Refused as error:
             return times.error(str(error), error.fault)
 

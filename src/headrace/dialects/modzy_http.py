@@ -13,7 +13,7 @@ from time import monotonic
 import msgspec
 
 from headrace.dialects.dialect import ReplicaInfo, Told
-from headrace.dialects.forms import Refused, Times, Translator, in_memory
+from headrace.dialects.forms import Refused, Times, Translator, aside, in_memory, size_of_rows
 from headrace.dialects.framing import Garbage
 from headrace.dialects.http_client import HttpClient, Reply, Request, TooMuch
 from headrace.dialects.shared_folder import SharedFolder, Unreadable
@@ -109,12 +109,13 @@ class ModzyHttp:
             times = _times(started, since)
             return Answer(times.started, times.ended, times.latency, outputs)
         bodies = await in_memory(question, self._ways.store)
-        asked = self._ways.translator.as_files(question.form, bodies[""], question.meta, self._told)
+        body, read, told = bodies[""], self._ways.translator.as_files, self._told
+        asked = await aside(lambda: read(question.form, body, question.meta, told), len(body))
         results = []
         for row in asked.rows:
             outputs = await self._ran(row, until, explain=question.explain)
             results.append({name: await whole(one.body, self._ways.store) for name, one in outputs.items()})
-        return _times(started, since).answer(asked.answer(results))
+        return _times(started, since).answer(await aside(lambda: asked.answer(results), size_of_rows(results)))
 
     async def _ran(self, inputs: Mapping[str, Given], until: float, *, explain: bool) -> dict[str, Output]:
         """Raises Trouble, Late, Gone, OSError."""

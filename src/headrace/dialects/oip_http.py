@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from headrace.dialects.dialect import ReplicaInfo, Told
-from headrace.dialects.forms import Encoded, Listener, Refused, RestBody, Times, in_memory, stored
+from headrace.dialects.forms import Encoded, Listener, Refused, RestBody, Times, aside, in_memory, stored
 from headrace.dialects.framing import Garbage
 from headrace.dialects.http_client import HttpClient, Reply, Request, TooMuch
 from headrace.dialects.media import BINARY, JSON
@@ -177,8 +177,11 @@ class OipHttp:
             said = await self._inferred(RestBody(bodies[""], int(question.meta.get("json", -1))), until)
             meta = {"id": question.meta.get("id", "")} | ({"json": str(said.json)} if said.json >= 0 else {})
             return Encoded({"": said.body}, BINARY if said.json >= 0 else JSON, meta)
-        asked = self._ways.translator.as_tensors(question.form, bodies, question.meta, self._listener)
-        return asked.answer(await self._inferred(asked.request, until))
+        read, heard = self._ways.translator.as_tensors, self._listener
+        size = sum(map(len, bodies.values()))
+        asked = await aside(lambda: read(question.form, bodies, question.meta, heard), size)
+        said = await self._inferred(asked.request, until)
+        return await aside(lambda: asked.answer(said), len(said.body))
 
     async def _inferred(self, request: RestBody, until: float) -> RestBody:
         headers = [("Content-Type", JSON if request.json < 0 else BINARY)]

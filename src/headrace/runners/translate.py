@@ -1,7 +1,7 @@
 """Requests of the Open Inference Protocol for containers that do not read them, by the harness' readers and writers.
 
-The same code as beside a model folder, so a container says the same about the same mistake. It is pure and standard
-library only; here it runs in the server, on bodies that the doors have bounded.
+The same code as beside a model folder, so a container says the same about the same mistake. Here it runs in the server,
+for large bodies in a thread beside its loop: so no single call may take long, for the loop stands still meanwhile.
 """
 
 import array
@@ -9,9 +9,11 @@ import base64
 import json
 import math
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from headrace.domain.tensor import TensorModel
 from headrace.runners.harness.bytes_desk import FilesAsBytes
@@ -38,6 +40,7 @@ from headrace.runners.harness.v2_proto import ProtoForm
 
 LONGEST_NAME = 255  # characters of an output
 MOST_OUTPUTS = 1_000
+AT_ONCE = 16_384  # elements that are written in one call
 ODD = "the model's answer is not one of the protocol"
 _GRPC = "v2-grpc"
 
@@ -85,10 +88,7 @@ class TensorRequest:
     def _written(self) -> tuple[bytes, int]:
         """The body, and how many bytes of it are JSON: -1 when all are."""
         tails: list[bytes] = []
-        said: dict[str, Any] = {
-            "id": self._request.id,
-            "inputs": [self._input(one, tails) for one in self._request.inputs],
-        }
+        said: dict[str, Any] = {"id": self._request.id}
         if self._request.outputs is not None:
             said["outputs"] = [{"name": one.name} for one in self._request.outputs]
         parameters = dict(self._request.parameters or {})
@@ -96,22 +96,25 @@ class TensorRequest:
             parameters["binary_data_output"] = True
         if parameters:
             said["parameters"] = parameters
-        head = json.dumps(said).encode()
-        return b"".join([head, *tails]), len(head) if tails or self._way.binary else -1
+        parts = [_open(said), b'"inputs": [']
+        for number, one in enumerate(self._request.inputs):
+            parts += [b", " if number else b"", *self._input(one, tails)]
+        parts.append(b"]}")
+        length = sum(map(len, parts)) if tails or self._way.binary else -1
+        return b"".join(parts + tails), length
 
-    def _input(self, one: Input, tails: list[bytes]) -> dict[str, Any]:
+    def _input(self, one: Input, tails: list[bytes]) -> list[bytes]:
+        """In pieces, which are large together."""
         entry: dict[str, Any] = {"name": one.name, "shape": list(one.shape), "datatype": one.datatype}
         if self._way.binary:
             raw = _raw(one)
             tails.append(raw)
             entry["parameters"] = {**(one.parameters or {}), "binary_data_size": len(raw)}
-            return entry
-        values = _values(one)
+            return [json.dumps(entry).encode()]
         if one.datatype == "BYTES":
-            entry |= _strings(values, always=self._way.base64)
-        else:
-            entry["data"] = values
-        return entry
+            values, more = _strings(_elements(one), always=self._way.base64)
+            return [_open(entry | more), *_data(_parted(values))]
+        return [_open(entry), *_data(_numbers(one))]
 
     def answer(self, body: bytes, length: int) -> tuple[Mapping[str, bytes], Mapping[str, str]]:
         """Named bodies and meta. Raises Refused."""
@@ -209,24 +212,60 @@ def _raw(one: Input) -> bytes:
     return pack_bytes(values) if one.datatype == "BYTES" else Numbers(one.datatype, values).tobytes()
 
 
-def _values(one: Input) -> list[Any]:
+def _elements(one: Input) -> list[bytes]:
+    if isinstance(one.data, memoryview):
+        return unpack_bytes(one.name, "", one.data, math.prod(one.shape))
+    return texts(one.name, flatten(one.data))
+
+
+def _numbers(one: Input) -> Iterator[list[Any]]:
+    """In parts."""
     if not isinstance(one.data, memoryview):
-        values = flatten(one.data)
-        return texts(one.name, values) if one.datatype == "BYTES" else values
-    if one.datatype == "BYTES":
-        return list(unpack_bytes(one.name, "", one.data, math.prod(one.shape)))
-    return Numbers.read(one.datatype, bytes(one.data)).tolist()
+        yield from _parted(flatten(one.data))
+        return
+    step = AT_ONCE * DATATYPES[one.datatype][0]
+    for start in range(0, len(one.data), step):
+        yield Numbers.read(one.datatype, bytes(one.data[start : start + step])).tolist()
 
 
-def _strings(values: list[bytes], *, always: bool) -> dict[str, Any]:
+def _parted(values: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(values), AT_ONCE):
+        yield values[start : start + AT_ONCE]
+
+
+def _data(parts: Iterable[list[Any]]) -> Iterator[bytes]:
+    """And the end of the object that it belongs to."""
+    yield b'"data": ['
+    for number, part in enumerate(parts):
+        yield b", " if number else b""
+        yield _json(part)[1:-1]
+    yield b"]}"
+
+
+def _json(values: list[Any]) -> bytes:
+    """Infinities, and what is no number, are left to the slower writer: it knows a word for them."""
+    try:
+        if math.isfinite(sum(values)):
+            return msgspec.json.encode(values)
+    except (TypeError, OverflowError):
+        pass
+    return json.dumps(values).encode()
+
+
+def _open(said: Mapping[str, Any]) -> bytes:
+    """The beginning of a JSON object in which `said`, which is not empty, is followed by more."""
+    return json.dumps(said).encode()[:-1] + b", "
+
+
+def _strings(values: list[bytes], *, always: bool) -> tuple[list[str], dict[str, Any]]:
     """As text where all of it is text; as base64 where the model wants that, or must be told."""
     if not always:
         try:
-            return {"data": [value.decode() for value in values]}
+            return [value.decode() for value in values], {}
         except UnicodeDecodeError:
             pass
-    found: dict[str, Any] = {"data": [base64.b64encode(value).decode() for value in values]}
-    return found if always else {**found, "parameters": {"content_type": "base64"}}
+    encoded = [base64.b64encode(value).decode() for value in values]
+    return encoded, {} if always else {"parameters": {"content_type": "base64"}}
 
 
 def _bytes(name: str, values: list[Any], *, as_base64: bool) -> list[bytes]:
@@ -243,9 +282,17 @@ def _taken_apart(body: bytes, length: int) -> list[tuple[Mapping[str, Any], byte
     """Each output, with its binary tensor where it has one. Raises Refused."""
     end = len(body) if length < 0 else length
     try:
-        return list(_outputs(json.loads(body[:end]), body, end))
+        return list(_outputs(_parsed(memoryview(body)[:end]), body, end))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise Refused(ODD, "model") from None
+
+
+def _parsed(text: memoryview) -> Any:
+    """What the strict and quick reader does not take, such as NaN, the other one may."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(bytes(text))
 
 
 def _outputs(said: Any, body: bytes, end: int) -> Iterator[tuple[Mapping[str, Any], bytes | None]]:
