@@ -17,7 +17,6 @@ from headrace.runners.harness.model_facts import Facts
 from headrace.runners.harness.tensors import MOST_DIMENSIONS, Input, Output, Refused, Reply, Request, Spec
 from headrace.runners.harness.v2_json import JsonForm
 
-V2 = "v2"  # what `model` of a request says when it came as a file of the protocol's form
 RESULTS = "results.json"
 
 

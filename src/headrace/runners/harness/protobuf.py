@@ -8,7 +8,6 @@ import struct
 from collections.abc import Iterator
 
 _SHORT = [bytes([number]) for number in range(128)]
-MOST_FIELD = 1 << 29
 WRAP, HALF = 1 << 64, 1 << 63
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from headrace.runners.harness.tensors import DATATYPES, Input, Refused, Request, Spec, Wanted
+from headrace.runners.harness.tensors import DATATYPES, Input, Refused, Request, Spec
 
 LONGEST_NUMBER = 20  # characters
 
@@ -73,8 +73,3 @@ def _deduced(spec: Spec, shape: tuple[int, ...], size: int) -> tuple[int, ...]:
     count = size // DATATYPES[spec.datatype][0]
     known = math.prod(dimension for dimension in shape if dimension >= 0)
     return tuple(dimension if dimension >= 0 else count // max(1, known) for dimension in shape)
-
-
-def wants_binary(request: Request, wanted: Wanted | None) -> bool:
-    """As measured on Triton: an output that is asked for by name comes as it says itself."""
-    return wanted.binary if wanted is not None else request.binary

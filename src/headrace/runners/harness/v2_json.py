@@ -166,6 +166,7 @@ class JsonForm:
         begin = b',"outputs":['
         for output in reply.outputs:
             asked = wanted.get(output.column.name) if wanted is not None else None
+            # as measured on Triton: an output that is asked for by name comes as it says itself
             binary = asked.binary if asked is not None else request.binary
             parts.append(begin)
             self._output(output, asked, parts, tails if binary else None, bare=bare)

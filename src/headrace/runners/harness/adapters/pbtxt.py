@@ -11,7 +11,7 @@ _TOKEN = re.compile(
     r"""|(?P<number>[-+]?[\d.][\w.+-]*)|(?P<sign>[{}\[\]<>:,;])"""
 )
 DEEPEST = 50
-OPEN, CLOSE = {"{": "}", "<": ">"}, {"}", ">"}
+OPEN = {"{": "}", "<": ">"}
 
 
 class Unreadable(ValueError):

@@ -80,12 +80,6 @@ def _call(method: Method | None, arrays: dict[str, Any], asked: Asked) -> Any:
     return function(arrays, parameters=asked.parameters) if takes_parameters else function(arrays)
 
 
-def is_tensor_class(model: Any, declared: dict[str, Any]) -> bool:
-    if getattr(model, "tensors", False) is True or declared:
-        return True
-    return any(_is_spec(one) for name in ("inputs", "outputs") for one in _listed(getattr(model, name, ())))
-
-
 def specs(what: str, given: Any) -> tuple[Spec, ...]:
     """From {name: spec} or [{name, datatype, shape}]. Raises TypeError."""
     if isinstance(given, dict):
@@ -106,10 +100,6 @@ def check_batch(model: Adapter) -> None:
 def _said(model: Any, declared: dict[str, Any], name: str) -> Any:
     own = getattr(model, name, None)
     return own if own is not None else declared.get(name)
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ())
 
 
 def _is_spec(one: Any) -> bool:
