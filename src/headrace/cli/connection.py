@@ -48,7 +48,10 @@ def find(url: str | None, key: str | None, data: Path | None = None) -> Target:
         raise Failure(
             f"no key for {found.url} is known",
             ExitCode.DENIED,
-            cure="give one with --key or HEADRACE_API_KEY; it looks like prefix.body",
+            cure=(
+                "give one with --key or HEADRACE_API_KEY; like prefix.body. A server writes its first one into "
+                f"{CLIENT_FILE} of its data folder (with another --data than {file.parent}, name that in HEADRACE_DATA)"
+            ),
         )
     return found
 

@@ -21,7 +21,11 @@ from headrace.settings import RunnerSettings
 SAID = {"Resolved": 30, "Prepared": 70, "Installed": 80}
 # beside numpy, by module, where they can be had: without them only speed is lost
 QUICKER = {"orjson": "orjson==3.13.0", "simdjson": "pysimdjson==7.0.2"}
-BUILT = "A package without a wheel would have to be built here, which is not done: put a wheel of it into wheels/"
+NO_WHEEL = ("building", "no-build", "no usable wheels")  # uv says one of them
+BUILT = (
+    "A package without a wheel would have to be built here, which is not done: name a version that has wheels for "
+    f"Python {sys.version_info[0]}.{sys.version_info[1]}, or put such a wheel into wheels/"
+)
 
 
 class Environments:
@@ -91,7 +95,7 @@ class Environments:
                     with suppress(Invalid):
                         await run(more, scratch, variables=variables)
         except Invalid as error:
-            hint = f". {BUILT}" if "building" in error.message or "no-build" in error.message else ""
+            hint = f". {BUILT}" if any(word in error.message for word in NO_WHEEL) else ""
             raise Invalid(f"the environment of this model cannot be made: {error.message}{hint}") from error
         # not uv's own --compile-bytecode: that starts the new environment, and with it what packages hide in .pth files
         compile_all = [sys.executable, "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(new / "lib")]

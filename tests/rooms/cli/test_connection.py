@@ -33,6 +33,7 @@ def test_a_stored_key_is_not_sent_to_another_server(tmp_path):
     with pytest.raises(Failure, match="no key for http://elsewhere") as caught:
         find("http://elsewhere", None, tmp_path)
     assert ExitCode.DENIED is caught.value.code
+    assert f"client.toml of its data folder (with another --data than {tmp_path}" in caught.value.cure
 
 
 def test_no_server_is_a_usage_error_with_a_cure(plain):

@@ -67,9 +67,15 @@ def _reason(failure: BaseException) -> str:
     text = traceback.format_exception_only(type(failure), failure)[-1].strip()
     if isinstance(failure, OSError) and failure.errno in LIMITS:
         return f"{text}: the model reached its limit of {LIMITS[failure.errno]}"
+    return f"{text}{_advice(failure, text)}"
+
+
+def _advice(failure: BaseException, text: str) -> str:
+    if isinstance(failure, ModuleNotFoundError):
+        return ": name the package that brings it in requirements.txt"
     if isinstance(failure, RuntimeError) and "start new thread" in text:
-        return f"{text}: the model reached its limit of threads"
-    return text
+        return ": the model reached its limit of threads"
+    return ""
 
 
 def log(failure: BaseException) -> None:
