@@ -10,7 +10,10 @@ from rooms.api.grpc.test_services import asks, channel, model, opened, request  
 from headrace.api.oip.grpc import services
 from headrace.api.oip.grpc.stream_infer import StreamInfer
 from headrace.api.oip.proto import inference_pb2 as pb
+from headrace.domain.clock import now
 from headrace.domain.errors import Invalid
+from headrace.domain.ids import VersionKey
+from headrace.domain.image import FolderRecipe
 from headrace.settings import OipSettings
 
 
@@ -73,6 +76,32 @@ async def test_whose_form_answers_have_where_nothing_is_said(home, asks, model, 
             )
             [answer] = [one async for one in method(iter([request("7")]), metadata=metadata, timeout=30)]
             assert "iris" == (answer if wanted else answer.infer_response).model_name
+
+
+def typed(identifier):
+    """As MLServer's own client sends tensors."""
+    made = pb.ModelInferRequest(model_name="iris", id=identifier)
+    one = made.inputs.add(name="x", datatype="FP32", shape=[1])
+    one.contents.fp32_contents.append(1.0)
+    return made
+
+
+async def test_mlservers_client_gets_mlservers_form_from_a_model_of_mlserver(home, streamed, model) -> None:  # noqa: F811
+    """Without saying so; Triton's client, whose tensors are raw, gets Triton's."""
+    recipe = FolderRecipe("folder", "environment", "mlserver:.")
+    await home.rooms.versions.change(VersionKey(model, "1.0.0"), lambda one: replace(one, recipe=recipe), now())
+
+    bare = streamed(typed("7"), response=pb.ModelInferResponse)
+    assert [("iris", "7")] == [(answer.model_name, answer.id) async for answer in bare]
+    assert ["7"] == [answer.infer_response.id async for answer in streamed(request("7"))]
+    told = streamed(typed("7"), **{"mlserver-stream": "false"})
+    assert ["7"] == [answer.infer_response.id async for answer in told]
+    failed = streamed(typed("fault model"), response=pb.ModelInferResponse)
+    assert (grpc.StatusCode.INTERNAL, "it says no") == (await failed.code(), await failed.details())
+
+
+async def test_a_model_of_another_format_has_tritons_form(streamed) -> None:
+    assert ["7"] == [answer.infer_response.id async for answer in streamed(typed("7"))]
 
 
 def test_another_profile_is_refused() -> None:

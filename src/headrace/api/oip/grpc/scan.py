@@ -76,6 +76,11 @@ def scan(message: bytes | memoryview) -> Asked:
     return asked
 
 
+def has_raw(message: bytes) -> bool:
+    """Whether its tensors are raw bytes, as all of Triton's clients send them. `message` was scanned before."""
+    return any(number == _RAW for number, *_ in _fields(message))
+
+
 def _fields(message: bytes | memoryview) -> Iterator[tuple[int, int, int, int]]:
     """Number, begin, begin of the content and end of each field with bytes in it. Raises IndexError, Broken."""
     at, size, left = 0, len(message), MOST_FIELDS

@@ -10,13 +10,14 @@ from headrace.api.oip.events import first_within
 from headrace.api.oip.grpc import status, varint
 from headrace.api.oip.grpc.calls import Call, Exchange
 from headrace.api.oip.grpc.infer import Infer
-from headrace.api.oip.grpc.scan import Asked, scan
+from headrace.api.oip.grpc.scan import Asked, has_raw, scan
 from headrace.api.oip.grpc.shared_memory import REGION, SharedTensors
 from headrace.api.oip.grpc.status import Code, Status
 from headrace.api.oip.hints import of_parameters
 from headrace.api.oip.proto.inference_pb2 import InferParameter, ModelInferResponse, ModelStreamInferResponse
 from headrace.api.oip.shared_tensors import Place
 from headrace.domain.errors import Invalid
+from headrace.domain.image import FolderRecipe
 from headrace.domain.question import Answer
 from headrace.domain.version import Version
 
@@ -31,6 +32,7 @@ def _says(*, final: bool) -> bytes:
 
 
 _FINAL, _MORE = _says(final=True), _says(final=False)
+MLSERVER_ENTRY = "mlserver:"  # of a folder in MLServer's format
 PROFILES = TRITON, MLSERVER = "triton", "mlserver"  # of streams
 _RESPONSE = b"\x12"  # field 2 of a ModelStreamInferResponse
 
@@ -45,13 +47,14 @@ class StreamInfer:
         self._infer, self._shared = infer, shared
         if profile not in PROFILES:
             raise Invalid(f"oip.grpc_stream_profile should be {' or '.join(PROFILES)}, not {profile!r}")
-        self._bare = "true" if profile == MLSERVER else "false"
+        self._bare = "true" if profile == MLSERVER else ""
 
     async def stream(self, call: Call, exchange: Exchange) -> None:
         """Answers go out as they come. Raises Status."""
-        bare = call.metadata.get("mlserver-stream", self._bare) == "true"
-        speaker: Speaker = _Bare(exchange) if bare else _Triton(exchange)
-        strict = bare or call.metadata.get("triton_grpc_error") == "true"
+        said = call.metadata.get("mlserver-stream", self._bare)
+        speaker: Speaker = _Bare(exchange) if said == "true" else _Triton(exchange)
+        bare = None if said else _Bare(exchange)
+        strict = call.metadata.get("triton_grpc_error") == "true"
         slots, turns = asyncio.Semaphore(AT_ONCE), _Turns()
 
         async def answer(begun: _Begun, turn: _Turn | None) -> None:
@@ -69,7 +72,7 @@ class StreamInfer:
             async with asyncio.TaskGroup() as group:
                 try:
                     while (message := await _next(exchange, slots)) is not None:
-                        begun = await self._begin(call, message, speaker)
+                        begun = await self._begin(call, message, speaker, bare)
                         group.create_task(answer(begun, turns.begin(begun.asked)))
                 except Status as error:  # those that have begun are answered first
                     why = error
@@ -78,12 +81,17 @@ class StreamInfer:
         if why is not None:
             raise why
 
-    async def _begin(self, call: Call, message: bytes, speaker: "Speaker") -> "_Begun":
-        """All that may take a while before it is queued, one message after the other: so they are queued in order."""
+    async def _begin(self, call: Call, message: bytes, speaker: "Speaker", bare: "_Bare | None") -> "_Begun":
+        """All that may take a while before it is queued, one message after the other: so they are queued in order.
+
+        `bare`: who speaks to MLServer's clients, where nobody has said which client it is.
+        """
         asked, room = Asked(), _Room(call, len(message))
         try:
             asked = scan(message)
             version = await self._infer.version(call, asked)
+            if bare is not None and _is_mlservers(version, message):
+                speaker = bare
             if self._shared is not None and REGION in message:
                 message, places = await self._shared.take(call.principal.team, message, room.hold)
                 speaker = _Shared(speaker, self._shared, call.principal.team, places)
@@ -134,6 +142,14 @@ class _Room:
     def hold(self, size: int) -> None:
         self._call.hold(size)
         self.size += size
+
+
+def _is_mlservers(version: Version, message: bytes) -> bool:
+    """Whether MLServer's own client asks a model of MLServer: Triton's sends raw tensors, or names shared memory."""
+    recipe = version.recipe
+    if not isinstance(recipe, FolderRecipe) or not recipe.entry.startswith(MLSERVER_ENTRY):
+        return False
+    return REGION not in message and not has_raw(message)
 
 
 class Speaker(Protocol):
@@ -241,8 +257,8 @@ class _Bare:
     async def say(self, body: bytes, *, more: bool) -> None:  # noqa: ARG002 - it has no place there
         await self._exchange.send(body)
 
-    async def say_no(self, asked: Asked, why: Status) -> None:
-        raise NotImplementedError(f"{asked.name}: {why.message}")
+    async def say_no(self, asked: Asked, why: Status) -> None:  # noqa: ARG002 - as above
+        raise why
 
     async def end(self, asked: Asked, version: Version) -> None:
         """There is nothing to say."""
