@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from headrace.cli import foreign, model_folder, resolve
 from headrace.cli.api_client import Api
 from headrace.cli.command import ServerCommand, Session, session_of
-from headrace.cli.deployment_steps import Deployed, Deployment, Wishes
+from headrace.cli.deployment_steps import Deployed, Deployment, Wishes, is_request
 from headrace.cli.failure import ExitCode, Failure
 from headrace.cli.model_folder import ModelFolder
 from headrace.cli.output import facts, program
@@ -185,11 +185,11 @@ def _test_files(given: list[str], folder: ModelFolder) -> dict[str, Path]:
     for text in given:
         name, equals, path = text.partition("=")
         if not equals:
-            if len(names) != 1:
+            if len(names) != 1 and not is_request(Path(text)):
                 raise Failure(
                     f"--input {text}: say for which input, like {(names or ['input'])[0]}={text}", ExitCode.USAGE
                 )
-            name, path = names[0], text
+            name, path = names[0] if len(names) == 1 else model_folder.REQUEST, text
         if not Path(path).is_file():
             raise Failure(f"{path} is not a file", ExitCode.USAGE)
         files[name] = Path(path)

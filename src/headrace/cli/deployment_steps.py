@@ -267,10 +267,10 @@ def smallest(offers: list[Hardware], processors: float, memory: int, gpus: int) 
 
 def _holds_all(files: Mapping[str, Path]) -> bool:
     """Whether there is one file, and that holds all inputs."""
-    return len(files) == 1 and _is_request(*files.values())
+    return len(files) == 1 and is_request(*files.values())
 
 
-def _is_request(path: Path) -> bool:
+def is_request(path: Path) -> bool:
     """Whether the file is an Open Inference request: then it holds the tensors of all inputs."""
     try:
         found = json.loads(path.read_bytes())

@@ -169,6 +169,7 @@ REQUEST = '{"inputs": [{"name": "INPUT0"}]}'
     [
         ("test_input/request.json", REQUEST, False),
         ("inference-request.json", REQUEST, False),
+        ("mine.json", REQUEST, False),  # named on the command line: that it is a request tells for which inputs
         ("test_input/INPUT1.json", "[1]", True),
     ],
 )
@@ -177,7 +178,7 @@ def test_test_files_for_tensors_are_found_in_the_folder(headrace, server, tmp_pa
     folder = mlserver_folder(tmp_path / "sums")
     (folder / "test_input").mkdir()
     (folder / name).write_text(content)
-    ended = headrace("deploy", str(folder))
+    ended = headrace("deploy", str(folder), *(("--input", str(folder / name)) if name == "mine.json" else ()))
     assert (0, zeros) == (ended.code, "zeros for INPUT0" in ended.err), ended.err
     assert content.encode() == server.files[TEST_INPUT]
 
