@@ -78,6 +78,7 @@ from headrace.storage.secrets import secret
 from headrace.storage.servers import Servers
 from headrace.storage.space import Space
 from headrace.telemetry.log import access_log
+from headrace.telemetry.metrics import Source
 from headrace.telemetry.process import process
 from headrace.telemetry.requests import Requests
 from headrace.telemetry.trace import Tracer, tracer
@@ -157,7 +158,7 @@ def build(settings: Settings, ready: Callable[[], bool]) -> House:
         ready=ready, tuned=tuned, requests=Requests("http", log), calls=Requests("grpc", log),
         regions=Regions(settings.oip.shared_memory), slots=Slots(settings.inference.slots),
     )  # fmt: skip
-    tell(rooms, room)
+    tell(rooms, room, outside.measures.families)
     loops = (
         *(fleet.run, ask.run, outside.run, deployment.run_forever, containers.recover, space.run),
         Dispatch(room, versions, ask, demand, models.touch).run,
@@ -259,7 +260,7 @@ def _containers(settings: Settings, versions: Versions, stock: Stock) -> Contain
     return Containers(stock.images, upkeep, seal, settings.images)
 
 
-def tell(rooms: Rooms, room: Room) -> None:
+def tell(rooms: Rooms, room: Room, *more: Source) -> None:
     """Who tells what at GET /metrics."""
     rooms.metrics.add(
         inference_metrics.source(rooms.ask, triton_names=rooms.settings.telemetry.triton_names),
@@ -268,6 +269,7 @@ def tell(rooms: Rooms, room: Room) -> None:
         rooms.requests.families,
         rooms.calls.families,
         process,
+        *more,
     )
 
 

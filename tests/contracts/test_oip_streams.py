@@ -39,7 +39,10 @@ def server(tmp_path_factory):
         ).encode()
         live.deploy(MODELS / "steps", "steps", tests={"INPUT": step}, minimum=2)
         live.deploy(MODELS / "asks", "asks", tests={"MODEL": b"simple", "HOW": b"once"}, minimum=1)
-        yield SimpleNamespace(http=f"127.0.0.1:{live.port}", grpc=f"127.0.0.1:{grpc_port}", key=live.key)
+        measures = live.deploy(MODELS / "measures", "measures", tests={"X": b"[0]"}, minimum=1)
+        yield SimpleNamespace(
+            measures=measures, http=f"127.0.0.1:{live.port}", grpc=f"127.0.0.1:{grpc_port}", key=live.key
+        )
 
 
 @pytest.mark.parametrize("client", SCRIPTS)
@@ -66,6 +69,36 @@ def said_by_asks(server, model, how):
     ]
     answer = httpx2.post(f"http://{server.http}/v2/models/asks/infer", json={"inputs": inputs}, timeout=60).json()
     return answer["error"] if "error" in answer else json.loads(answer["outputs"][0]["data"][0])
+
+
+def test_what_a_model_of_triton_measures_by_itself(server):
+    """Its counters do not run backwards when a replica ends, and its gauges go with it."""
+
+    def told(name):
+        page = httpx2.get(f"http://{server.http}/metrics", headers={"Authorization": f"ApiKey {server.key}"}).text
+        return [line for line in page.splitlines() if name in line]
+
+    def ask(value):
+        inputs = [{"name": "X", "shape": [1], "datatype": "INT32", "data": [value]}]
+        return httpx2.post(f"http://{server.http}/v2/models/measures/infer", json={"inputs": inputs}, timeout=60)
+
+    ours = f'model="{server.measures}",version="1.0.0"'
+    assert ask(5).is_success
+    assert [
+        "# HELP test_rows_total Rows that were seen",
+        "# TYPE test_rows_total counter",
+        'test_rows_total{model="measures",version="1"} 5',
+    ] == told("test_rows_total")
+    assert [f"test_last{{{ours}}} 5"] == told("test_last{")
+    assert [
+        f'test_sizes_bucket{{of="rows",{ours},le="{bound}"}} {n}'
+        for bound, n in zip(("1.0", "10.0", "+Inf"), (1, 2, 2), strict=True)
+    ] == told("test_sizes_b")
+
+    assert not ask(-1).is_success
+    assert ask(2).is_success
+    assert ['test_rows_total{model="measures",version="1"} 7'] == told("test_rows_total{")
+    assert [f"test_last{{{ours}}} 2"] == told("test_last{")
 
 
 def test_curl_sees_each_event_at_once(server):

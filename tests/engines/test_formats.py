@@ -19,6 +19,7 @@ from headrace.domain.errors import ModelFailed, Unsupported
 from headrace.domain.question import Answer, Fault, Form, Question
 from headrace.domain.replica import Hardware, Launch
 from headrace.images.claims import read_claims, read_nature
+from headrace.inference.measures import Measures
 from headrace.runners.environments import Environments
 from headrace.runners.needs import Besides
 from headrace.runners.uv import Uv
@@ -67,11 +68,13 @@ class Workshop:
         return entry, str(await self._environments.prepare(folder, lambda _: None, besides)), nature.tensors
 
     @asynccontextmanager
-    async def serving(self, folder: Path) -> AsyncIterator[tuple[Frames, ReplicaInfo]]:
+    async def serving(self, folder: Path, outside: Any = None) -> AsyncIterator[tuple[Frames, ReplicaInfo]]:
         entry, python, tensors = await self.python(folder)
         running = await self._runner.start(Launch(folder.name, str(folder), python, entry, ROOMY))
         told = Told("simple", "1.0.0", tensors=tensors)
-        frames = Frames(running.connection, FolderBlobs(self._data / "blobs", b"k" * 32), SETTINGS.output, told)
+        frames = Frames(
+            running.connection, FolderBlobs(self._data / "blobs", b"k" * 32), SETTINGS.output, told, outside
+        )
         try:
             yield frames, await frames.ready(LOADING)
         finally:
@@ -325,6 +328,41 @@ async def test_a_class_of_mlserver_without_an_input_that_it_declares(workshop, t
     assert ["hoho"] == next(iter(outputs(whole).values()))[2]
     assert (Fault.REQUEST, True) == (lacking.fault, "without its input(s) ['s']" in lacking.error)
     assert Fault.MODEL is wrong.fault
+
+
+MEASURES = """
+import mlserver
+from mlserver import MLModel, types
+from mlserver.codecs import NumpyCodec
+
+class Counts(MLModel):
+    async def load(self):
+        mlserver.register("my_sizes", "Sizes of what came")
+        return True
+
+    async def predict(self, payload):
+        value = self.decode(payload.inputs[0], default_codec=NumpyCodec)
+        mlserver.log(my_sizes=value.size, my_other=2.5)
+        return types.InferenceResponse(model_name=self.name, outputs=[NumpyCodec.encode_output("x", value)])
+"""
+
+
+async def test_what_a_model_of_mlserver_measures_by_itself(workshop, tmp_path) -> None:
+    settings = json.dumps({"name": "counts", "implementation": "models.Counts"})
+    model = folder(tmp_path / "counts", **{"model-settings_dot_json": settings, "models_dot_py": MEASURES})
+    measured = Measures()
+
+    async with workshop.serving(model, measured) as (frames, _):
+        assert [None] * 2 == [one.error for one in await asked(frames, rest(ROW), rest(ROW))]
+        found = {one.name: one for one in await measured.families()}
+
+    assert ("histogram", "Sizes of what came") == (found["my_sizes"].kind, found["my_sizes"].help)
+    counts = {(one.suffix, dict(one.labels).get("le")): one.value for one in found["my_sizes"].samples}
+    assert (0, 2, 2, 8) == tuple(
+        counts[key] for key in (("_bucket", "2.5"), ("_bucket", "5.0"), ("_count", None), ("_sum", None))
+    )
+    assert {"counts", "simple", "1.0.0"} <= set(dict(found["my_sizes"].samples[0].labels).values())
+    assert "my_other" in found
 
 
 HANDLERS = Path(__file__).parents[1] / "contracts" / "models" / "handlers"

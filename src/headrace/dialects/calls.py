@@ -5,6 +5,7 @@ CALL   ← {id, model, version, json, stream, timeout, sequence, start, end}, an
          binary tensors, `json` bytes of it JSON; `timeout` in microseconds, 0: none of its own; or {id, model, version,
          about}: whether there is such a model, and what its tensors are
 LEAVE  ← {id}: nobody wants the rest
+TELL   ← {}, and JSON of what the model measures by itself: a list of series (measures.py)
 RESULT → {id, error or null, fault, json, more}, and the body of the answer; the last one without `more`
 
 A model may ask while it is asked itself, as long as that may take; about others at any time. Nothing that comes from it
@@ -13,17 +14,18 @@ is to be trusted: whoever sends anything else loses this connection, and answers
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 import msgspec
 
 from headrace.dialects.framing import HEAD, Garbage, frame_start
+from headrace.dialects.measures import LARGEST, Series, read
 from headrace.domain.ids import VersionKey
 from headrace.domain.question import Form, Question
 
-CALL, LEAVE, RESULT = range(16, 19)
+CALL, LEAVE, RESULT, TELL = range(16, 20)
 AT_ONCE = 64  # calls of one replica
 TO_LOOK = 10.0  # seconds in which it is known what a model is
 LONGEST_HEADER = 16 * 1024  # bytes
@@ -36,7 +38,7 @@ _Size = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 
 class Asked(msgspec.Struct, frozen=True):
-    id: _Size
+    id: _Size = 0
     model: _Text = ""
     version: _Text = ""
     json: _Size = 0
@@ -83,6 +85,14 @@ class Exchange(Protocol):
         """
         ...
 
+    def told(self, caller: VersionKey, teller: object, series: Sequence[Series]) -> None:
+        """What a replica of the caller measures by itself. `teller` stands for that replica."""
+        ...
+
+    def gone(self, teller: object) -> None:
+        """It tells nothing any more."""
+        ...
+
 
 class Calls(asyncio.Protocol):
     """The server's end. `left`: seconds that the question may take which the replica answers now; None: it has none."""
@@ -106,6 +116,8 @@ class Calls(asyncio.Protocol):
 
     def close(self) -> None:
         self._stop()
+        if self._exchange is not None:
+            self._exchange.gone(self)
         if self._transport is None:
             self._ours.close()
         else:
@@ -135,7 +147,11 @@ class Calls(asyncio.Protocol):
         self._data += data
         try:
             while (frame := self._frame()) is not None:
-                self._take(*frame)
+                kind, asked, body = frame
+                if kind == TELL:
+                    self._told(body)
+                else:
+                    self._take(kind, asked, body)
         except (Garbage, msgspec.DecodeError, UnicodeDecodeError):
             self.close()
 
@@ -146,7 +162,7 @@ class Calls(asyncio.Protocol):
         if len(self._data) < HEAD.size:
             return None
         kind, length, size = HEAD.unpack_from(self._data)
-        if kind not in (CALL, LEAVE) or length > LONGEST_HEADER or size > self._most:
+        if kind not in (CALL, LEAVE, TELL) or length > LONGEST_HEADER or size > self._most:
             raise Garbage("what it wrote there is not a call")
         start, end = HEAD.size + length, HEAD.size + length + size
         if len(self._data) < end:
@@ -175,6 +191,12 @@ class Calls(asyncio.Protocol):
             self._write(asked.id, Result(error=NOT_TAKEN))
         else:
             self._running[asked.id] = stop
+
+    def _told(self, body: bytes) -> None:
+        if len(body) > LARGEST:
+            raise Garbage("it tells too much at once")
+        if self._exchange is not None:
+            self._exchange.told(self._caller, self, read(body))
 
     async def say(self, number: int, result: Result) -> None:
         await self._room.wait()

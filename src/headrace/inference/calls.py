@@ -23,6 +23,7 @@ from headrace.domain.ids import VersionKey
 from headrace.domain.question import Answer
 from headrace.domain.tensor import TensorModel
 from headrace.inference.ask import Ask, Step
+from headrace.inference.measures import Measures
 
 DEEPEST = 8  # models in a chain that wait for each other
 LATE = "Request timeout expired"
@@ -40,6 +41,8 @@ class Calls:
         self._allowed = allowed
         self._group: asyncio.TaskGroup | None = None
         self._waits: Waits = Counter()  # who waits for whom, and how often
+        self.measures = Measures()
+        self.told, self.gone = self.measures.told, self.measures.gone
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -22,6 +22,7 @@ class Exchange:
 
     def __init__(self):
         self.calls, self.stopped = [], asyncio.Event()
+        self.heard, self.left = [], []
 
     def call(self, call, reply):
         self.calls.append(call)
@@ -29,6 +30,12 @@ class Exchange:
             return None
         task = asyncio.ensure_future(self._answer(call, reply))
         return lambda: (task.cancel(), self.stopped.set())
+
+    def told(self, caller, teller, series):
+        self.heard.append((caller, teller, series))
+
+    def gone(self, teller):
+        self.left.append(teller)
 
     async def _answer(self, call, reply):
         if call.asked.model == "wait":
@@ -176,3 +183,25 @@ def _refusals(end, count):
         heard += (begun + data).count(NOT_ASKED.encode())
         begun = (begun + data)[1 - len(NOT_ASKED) :]
     return heard
+
+
+async def test_what_a_model_measures_by_itself_until_it_is_gone():
+    async with Line(exchange := Exchange(), left=None) as line:
+        await asyncio.to_thread(line.theirs.tell, b'[["seen", "counter", "Seen", [["of", "cats"]], 2.5]]')
+        async with asyncio.timeout(30):
+            while not exchange.heard:
+                await asyncio.sleep(0.01)
+    [(caller, teller, [one])] = exchange.heard
+    assert (KEY, "seen", 2.5) == (caller, one.name, one.value)
+    assert teller in exchange.left
+
+
+@pytest.mark.parametrize("body", [b"{}", b'[["a b", "counter", "", [], 1]]', b"[" + b" " * (3 << 20) + b"]"])
+async def test_who_measures_nonsense_is_not_heard_any_more(body, monkeypatch):
+    monkeypatch.setattr("rooms.dialects.test_calls.MOST", 10 << 20)
+    async with Line(exchange := Exchange()) as line:
+        with suppress(theirs.Gone):
+            await asyncio.to_thread(line.theirs.tell, body)
+        with pytest.raises(theirs.Gone):
+            await line.ask("1")
+    assert [] == exchange.heard

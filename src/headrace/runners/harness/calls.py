@@ -15,7 +15,7 @@ from headrace.runners.harness.answers import HEAD
 from headrace.runners.harness.jsons import dumps, loads
 from headrace.runners.harness.slots import NONE
 
-CALL, LEAVE, RESULT = range(16, 19)
+CALL, LEAVE, RESULT, TELL = range(16, 20)
 READ_AHEAD = 64 * 1024  # bytes
 
 Heard = tuple[dict[str, Any], memoryview]
@@ -60,6 +60,10 @@ class Calls:
                 with contextlib.suppress(Gone):
                     self._send(LEAVE, {"id": number}, b"", None)
 
+    def tell(self, body: bytes) -> None:
+        """What the model measures by itself: metrics.py. Raises Gone."""
+        self._send(TELL, {"id": 0}, body, None)
+
     def _send(
         self, kind: int, header: dict[str, Any], body: bytes, heard: queue.SimpleQueue[Heard | None] | None
     ) -> None:
@@ -67,7 +71,7 @@ class Calls:
         with self._lock:
             if self._over:
                 raise Gone
-            if not self._listens:
+            if heard is not None and not self._listens:
                 self._listens = True
                 threading.Thread(target=self._listen, name="headrace-calls", daemon=True).start()
             if heard is not None:

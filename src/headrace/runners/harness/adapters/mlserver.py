@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given, HttpRequest, Pieces, Taker
+from headrace.runners.harness.adapters.mlserver_metrics import Registered
 from headrace.runners.harness.adapters.mlserver_routes import Handlers
 from headrace.runners.harness.adapters.one import only_one
 from headrace.runners.harness.arrays import Unfit, array_of
+from headrace.runners.harness.calls import Calls
 from headrace.runners.harness.failures import message
 from headrace.runners.harness.generators import hand_over
 from headrace.runners.harness.loose import Loose
+from headrace.runners.harness.metrics import Sheet
 from headrace.runners.harness.tensors import DATATYPES, Input, Refused, Spec, flatten
 
 SETTINGS = "model-settings.json"
@@ -26,11 +29,12 @@ SETTINGS = "model-settings.json"
 class MlServer(Adapter):
     platform, strict, loose = "mlserver", False, True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, outside: int) -> None:
         self._types: Any = importlib.import_module("mlserver.types")
         self._context: Any = importlib.import_module("mlserver.context").model_context
         base: Any = importlib.import_module("mlserver").MLModel
         self._settings = _settings(folder)
+        self._measured = Registered(Sheet(Calls.over(outside)))
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         model = self._model = self._settings.implementation(self._settings)
@@ -52,6 +56,7 @@ class MlServer(Adapter):
             return found if isinstance(found, Given) else Given(found)
         with self._context(self._settings):
             response = self._loop.run_until_complete(self._ask(self._request(arrays, asked)))
+        self._measured.tell()
         return _given(response)
 
     async def _ask(self, request: Any) -> Any:
@@ -74,10 +79,12 @@ class MlServer(Adapter):
 
             answers = self._model.predict_stream(payloads())
             hand_over(answers, lambda answer: taker.give(_given(answer)), self._loop)
+        self._measured.tell()
 
     def respond(self, request: HttpRequest, pieces: Pieces) -> None:
         with self._context(self._settings):
             self._loop.run_until_complete(self._handlers.respond(request, pieces))
+        self._measured.tell()
 
     def _request(self, arrays: dict[str, Any], asked: Asked) -> Any:
         types = self._types
@@ -176,5 +183,5 @@ def _parameters(said: Any) -> dict[str, Any] | None:
     return found or None
 
 
-def load(folder: Path, path: str, _declared: dict[str, Any], _outside: int) -> Adapter:
-    return MlServer(folder / path)
+def load(folder: Path, path: str, _declared: dict[str, Any], outside: int) -> Adapter:
+    return MlServer(folder / path, outside)

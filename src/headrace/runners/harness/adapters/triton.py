@@ -44,7 +44,7 @@ class Configured(Adapter):
 class PythonBackend(Configured):
     def __init__(self, folder: Path, path: str, config: Config, outside: Outside) -> None:
         module = sys.modules["triton_python_backend_utils"] = for_model(outside)
-        self._requests = module.InferenceRequest
+        self._requests, self._sheet = module.InferenceRequest, outside.sheet
         kind = _class(folder / path)
         if callable(complete := getattr(kind, "auto_complete_config", None)):
             completed = complete(
@@ -66,6 +66,7 @@ class PythonBackend(Configured):
         responses = self._execute(request)
         if not responses or responses[0] is None:
             sender.wait()
+        self._sheet.tell()
         response = next(iter([one for one in responses or sent if one is not None] or sent), None)
         if response is None:
             raise TypeError("execute returned no response")
@@ -76,6 +77,7 @@ class PythonBackend(Configured):
         if self._execute(request) is not None:
             raise TypeError("the model is decoupled, so execute must return None and send by the response sender")
         sender.wait()
+        self._sheet.tell()
 
     def _execute(self, request: InferenceRequest) -> Any:
         """Once more as often as the model reschedules the request, while somebody waits for it."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headrace.runners.harness.adapters import triton_shim
+from headrace.runners.harness.adapters.triton_metrics import Metric, MetricFamily, MetricKind
 from headrace.runners.harness.adapters.triton_requests import (
     SEQUENCE_END,
     SEQUENCE_START,
@@ -22,6 +23,7 @@ from headrace.runners.harness.adapters.triton_requests import (
 )
 from headrace.runners.harness.arrays import array_of, np
 from headrace.runners.harness.calls import Calls, Heard
+from headrace.runners.harness.metrics import Sheet
 from headrace.runners.harness.tensors import Input, pack_bytes
 
 NO_CALLS = "model '{}' cannot be asked from inside this one: models have no way to other models here"
@@ -35,10 +37,10 @@ NO_LOADING = (
 
 
 class Outside:
-    """The way to other models, if there is one."""
+    """The way to other models and to the server's metrics, if there is one."""
 
     def __init__(self, calls: Calls | None) -> None:
-        self._calls = calls
+        self._calls, self.sheet = calls, Sheet(calls)
 
     def knows(self, model: str, version: str) -> bool:
         """Whether there is such a model to be asked."""
@@ -106,6 +108,9 @@ def for_model(outside: Outside) -> types.ModuleType:
     vars(module).update(
         InferenceRequest=type("InferenceRequest", (Request,), {"outside": outside}),
         ResponseIterator=ResponseIterator,
+        MetricFamily=type("MetricFamily", (MetricFamily,), {"sheet": outside.sheet}),
+        Metric=Metric,
+        MetricKind=MetricKind,
         load_model=_no_loading,
         unload_model=_no_loading,
         is_model_ready=lambda model_name, model_version="": outside.knows(text(model_name), text(model_version)),
