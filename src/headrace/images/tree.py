@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from headrace.domain.errors import Invalid, TooLarge
+from headrace.images.formats.triton import without_config
 from headrace.settings import ImageSettings
 
 LONGEST_NAME = 255  # bytes; what a file system takes
@@ -67,10 +68,13 @@ class Tree:
         self._files[path] = digest.hexdigest()
 
     def settle(self) -> str:
-        """The end: a single folder that holds everything is taken away. Returns the digest of names and contents."""
+        """The end: a single folder that holds everything is taken away, unless it is the version of a model of Triton.
+
+        Returns the digest of names and contents.
+        """
         if not self._files:
             raise Invalid("it is empty: no file is in it")
-        while single := self._single():
+        while (single := self._single()) and without_config(self._target) is None:
             self._lift(single)
         digest = hashlib.sha256()
         for path, content in sorted(self._files.items(), key=lambda item: os.fsencode(item[0])):

@@ -225,6 +225,17 @@ async def test_a_directory_of_a_zip_that_is_too_large_to_be_read(shelf, data, tm
     assert "more than 50 files" in (await refusal(shelf, data, zipped(tmp_path / "m.zip", members))).message
 
 
+@pytest.mark.parametrize("top", ["", "add/"])
+async def test_the_version_of_a_model_of_triton_stays_a_folder(shelf, data, tmp_path, top: str) -> None:
+    program = b"class TritonPythonModel:\n    pass\n"
+
+    folder, _ = await shelf.shelve_archive(tar(tmp_path / "m.tar", [(f"{top}1/model.py", program)]))
+    plain, _ = await shelf.shelve_archive(tar(tmp_path / "n.tar", [(f"{top}1/model.py", b"class Model: 1\n")]))
+
+    assert ["1/model.py"] == list(files(data / folder))
+    assert ["model.py"] == list(files(data / plain))
+
+
 async def test_too_many_folders(shelf, data, tmp_path) -> None:
     spool = tar(tmp_path / "m.tar", [(special(f"{number}", tarfile.DIRTYPE), b"") for number in range(60)])
 
