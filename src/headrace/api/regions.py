@@ -21,6 +21,7 @@ MOST = 256  # regions
 AT_ONCE = 1 << 20  # bytes that are copied in the loop
 LONGEST_NAME = 255
 DISABLED = "Client shared memory is disabled: the operator of this server enables it by the setting oip.shared_memory."
+NAMELESS = "'region name' is necessary to register system shared memory region"
 
 T = TypeVar("T")
 _KEY = re.compile(r"/?([A-Za-z0-9_.\-]{1,200})")
@@ -69,7 +70,7 @@ class Regions:
         if not self.enabled:
             raise Unsupported(DISABLED)
         if not 0 < len(name) <= LONGEST_NAME:
-            raise Invalid("'region name' is necessary to register system shared memory region")
+            raise Invalid(NAMELESS)
         if (team, name) in self._regions:
             raise Invalid(f"shared memory region '{name}' already in manager")
         if len(self._regions) >= MOST:

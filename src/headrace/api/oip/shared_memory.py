@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from headrace.api import sentences
 from headrace.api.endpoint import Call, Endpoint, NoQuery, Row
-from headrace.api.regions import Region, Regions
+from headrace.api.regions import NAMELESS, Region, Regions
 from headrace.domain.account import Action
 from headrace.domain.errors import Invalid, NotFound, Unsupported
 
@@ -45,11 +45,13 @@ class SharedMemory:
             Endpoint("GET", f"{system}/status", "A region", ask, self.one, answer=list[Registered]),
             Endpoint("POST", f"{system}/register", "Register a region", ask, self.register, body=bytes,
                      body_schema=Registration, errors=(501,)),
+            Endpoint("POST", f"{SYSTEM}/register", "Nothing without a name", ask, self.nameless),
             Endpoint("POST", f"{system}/unregister", "Forget a region", ask, self.unregister),
             Endpoint("POST", f"{SYSTEM}/unregister", "Forget all regions", ask, self.unregister),
             Endpoint("GET", f"{CUDA}/status", "Regions: none", ask, self.no_cuda, answer=list[str]),
             Endpoint("GET", f"{cuda}/status", "A region", ask, self.no_cuda_region, answer=list[str]),
             Endpoint("POST", f"{cuda}/register", "Not offered", ask, self.refuse_cuda, errors=(501,)),
+            Endpoint("POST", f"{CUDA}/register", "Not offered", ask, self.refuse_cuda, errors=(501,)),
             Endpoint("POST", f"{cuda}/unregister", "Nothing to do", ask, self.nothing),
             Endpoint("POST", f"{CUDA}/unregister", "Nothing to do", ask, self.nothing),
         ]  # fmt: skip
@@ -70,6 +72,9 @@ class SharedMemory:
             raise Invalid("Shared memory register request has no 'key' field")
         self._regions.register(call.principal.team, call.params["region"], said.key, said.offset, said.byte_size)
         return Response(status_code=200)
+
+    async def nameless(self, _call: NoBody) -> None:
+        raise Invalid(NAMELESS)
 
     async def unregister(self, call: NoBody) -> Response:
         self._regions.unregister(call.principal.team, call.params.get("region", ""))

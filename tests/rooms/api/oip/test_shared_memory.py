@@ -233,6 +233,13 @@ async def test_it_is_told_among_the_extensions(client):
     assert "system_shared_memory" in (await client.get("/v2")).json()["extensions"]
 
 
+async def test_what_has_no_name_is_not_registered(client):
+    answer = await client.post(f"{SYSTEM}/register", json={"key": "/x", "byte_size": 8})
+    expected = {"error": "'region name' is necessary to register system shared memory region"}
+    assert (400, expected) == (answer.status_code, answer.json())
+    assert 501 == (await client.post("/v2/cudasharedmemory/register", json={})).status_code
+
+
 async def test_cuda_is_refused_clearly(client):
     body = {"raw_handle": {"b64": "AA=="}, "device_id": 0, "byte_size": 1}
     answer = await client.post("/v2/cudasharedmemory/region/r/register", json=body)
