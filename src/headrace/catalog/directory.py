@@ -25,6 +25,7 @@ from headrace.storage.shared import Shared
 CACHED = 10_000  # names
 MAX_AGE = 2.0  # seconds that a change by another process may stay unseen; a change by this one is seen at once
 LONGEST_NAME = 256  # characters
+_TAKEN = frozenset({"stats", ".", ".."})  # a path of the statistics, and what clients take out of paths
 
 Turn = int
 
@@ -37,6 +38,11 @@ class _Entry:
     read_at: float
     models: tuple[Model, ...]
     versions: dict[tuple[str, str | None], Version]
+
+
+def has_address(name: str) -> bool:
+    """Whether /v2/models/{name} can mean this model: another one goes there by its identifier only."""
+    return name not in _TAKEN
 
 
 class Directory:

@@ -12,6 +12,7 @@ from headrace.accounts import access
 from headrace.api.oip.brought import Brought
 from headrace.api.rooms import Rooms
 from headrace.api.spool import spooled
+from headrace.catalog.directory import has_address
 from headrace.deployment.steps import UNDER_WAY, StepKind
 from headrace.domain.account import Action, Principal
 from headrace.domain.clock import now
@@ -22,6 +23,7 @@ from headrace.domain.version import StepState, Version
 
 LOOK = 0.05  # seconds between two looks at a step that goes on by itself
 LONGEST = 3_600.0  # seconds for unpacking and for making the environment
+TAKEN = "/v2/models/stats is the statistics of all models, and '.' and '..' are no part of a path"
 ROOM = 120.0  # seconds that the test may take beyond the version's own timeouts: for a replica to be free
 NO_FILE = b"0"  # for an input of a model of files
 
@@ -55,6 +57,8 @@ class Loading:
             try:
                 model = await self._rooms.directory.model(principal, name)
             except NotFound:
+                if not has_address(name):
+                    raise Invalid(f"a model cannot be called '{name}': {TAKEN}") from None
                 made = await self._rooms.models.create(name, f"{number}.0.0", principal, now())
                 return VersionKey(made.identifier, f"{number}.0.0")
         check_own(principal, model, name)

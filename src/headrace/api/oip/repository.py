@@ -13,6 +13,7 @@ from headrace.api.oip.brought import Brought, brought
 from headrace.api.oip.loading import Loading, check_own
 from headrace.api.oip.shapes import IndexEntry, IndexRequest, Loaded, RepositoryRequest, Unloaded
 from headrace.api.rooms import Rooms
+from headrace.catalog.directory import has_address
 from headrace.catalog.search import VersionQuery
 from headrace.deployment.steps import UNDER_WAY
 from headrace.domain.account import Action, Principal
@@ -67,10 +68,13 @@ class Repository:
         return Unloaded(name)
 
     async def index(self, principal: Principal, *, ready: bool = False) -> list[IndexEntry]:
-        """One entry for each version of each model that the caller sees; a name that two models have is their id."""
+        """One entry for each version of each model that the caller sees; by its id where a name means no single one."""
         models = await self._rooms.directory.all(principal)
         shared = Counter(model.name for model in models)
-        names = {model.identifier: model.identifier if shared[model.name] > 1 else model.name for model in models}
+        names = {
+            model.identifier: model.name if shared[model.name] == 1 and has_address(model.name) else model.identifier
+            for model in models
+        }
         found = [self._entry(names[one.key.model], one) for one in await self._versions(principal, names)]
         return [entry for entry in found if entry.state == "READY"] if ready else found
 

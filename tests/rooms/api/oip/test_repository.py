@@ -8,12 +8,13 @@ from rooms.api.house import DONE, house
 from rooms.api.oip.conftest import in_memory
 from rooms.api.oip.served import publish, request
 
+from headrace.api.oip.brought import brought
 from headrace.api.oip.loading import Loading
-from headrace.api.oip.repository import state_of
+from headrace.api.oip.repository import Repository, state_of
 from headrace.dialects.dialect import ReplicaInfo
 from headrace.domain.account import Role
 from headrace.domain.clock import now
-from headrace.domain.errors import ModelFailed
+from headrace.domain.errors import Invalid, ModelFailed
 from headrace.domain.ids import VersionKey
 from headrace.domain.model import Scope, Visibility
 from headrace.domain.replica import Isolation, ReplicaState
@@ -79,6 +80,20 @@ async def test_in_the_index_models_of_one_name_go_by_their_identifiers(home, cli
     assert "echo" not in names
     for name in names:
         assert 200 == (await client.get(f"/v2/models/{name}/ready")).status_code
+
+
+@pytest.mark.parametrize("name", ["stats", "..", "."])
+async def test_a_model_without_an_address_of_its_name_goes_by_its_identifier(home, client, name):
+    files = {"parameters": {"file:model.py": "AA=="}}
+    principal = await home.rooms.keys.principal(f"ApiKey {home.key}")
+    with pytest.raises(Invalid, match=rf"load failed for model '{name}': a model cannot be called '{name}'"):
+        await Repository(home.rooms).load(principal, name, brought(files["parameters"]))
+    assert ["echo"] == [one["name"] for one in (await client.post(INDEX)).json()]
+
+    own = await publish(home, name)
+    assert own in [one["name"] for one in (await client.post(INDEX)).json()]
+    assert name == (await home.rooms.models.get(own)).name
+    assert own == (await client.get(f"/v2/models/{own}")).json()["name"]
 
 
 @pytest.mark.parametrize(
