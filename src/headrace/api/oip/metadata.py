@@ -24,6 +24,7 @@ EXTENSIONS = (
     "parameters",
     "sequence",
     "statistics",
+    "trace",
 )  # only what is really on
 
 
