@@ -200,6 +200,18 @@ async def test_a_drain_takes_no_longer_than_it_is_told(channel, door) -> None:
     assert grpc.StatusCode.UNAVAILABLE == (await failure(call))[0]
 
 
+async def test_who_is_still_busy_at_the_end_of_a_drain_is_told(channel, door) -> None:
+    call = channel.stream_stream("/t/Deaf")()
+    await call.write(b"x")
+    slow = channel.unary_unary("/t/Slow")(b"late")
+    await door.slow.begun.acquire()
+    await asyncio.wait_for(door.door.drain(0.1), 5)
+
+    said = (grpc.StatusCode.UNAVAILABLE, "the server is shutting down")
+    assert said == (await call.code(), await call.details())
+    assert said == await failure(slow)
+
+
 async def test_an_open_stream_does_not_hold_up_the_stop(channel, door) -> None:
     call = channel.stream_stream("/t/Bidi")()
     await call.write(b"x")

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.api.oip.grpc.headers import Blocks, Malformed, block, read
+from headrace.api.oip.grpc.status import Code
 
 FIRST = [(":method", "POST"), (":scheme", "http"), (":path", "/t/Echo")]
 
@@ -46,16 +47,45 @@ def test_the_same_block_is_read_once():
         ("5u", 5e-6),
         ("7n", 7e-9),
         ("99999999H", 30 * 86_400),
-        ("000000001S", None),
     ],
 )
 def test_timeouts(text, seconds):
-    pairs = [*FIRST, ("grpc-timeout", text)]
-    if seconds is None:
-        with pytest.raises(Malformed):
-            read(pairs)
-    else:
-        assert seconds == pytest.approx(read(pairs).timeout)
+    head = read([*FIRST, ("grpc-timeout", text)])
+
+    assert (seconds, None) == (pytest.approx(head.timeout), head.refusal)
+
+
+@pytest.mark.parametrize("text", ["000000001S", "10", "S", "-1S", "1.5S", "1s", ""])
+def test_a_timeout_that_cannot_be_read_is_refused_with_a_sentence(text):
+    refusal = read([*FIRST, ("grpc-timeout", text)]).refusal
+
+    assert (Code.INTERNAL, True) == (refusal.code, "grpc-timeout" in refusal.message)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "is_grpc"),
+    [
+        ("application/grpc", True),
+        ("APPLICATION/gRPC", True),
+        ("application/grpc+proto", True),
+        ("application/grpc; charset=utf-8", True),
+        ("application/grpc+proto;a=b", True),
+        ("application/grpc-web", False),
+        ("application/grpc-web+proto", False),
+        ("application/grpcfoo", False),
+        ("application/grpc+json", False),
+        ("application/json", False),
+        ("", False),
+    ],
+)
+def test_media_types(content_type, is_grpc):
+    assert is_grpc == read([*FIRST, ("content-type", content_type)]).grpc
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "1" * 30, "1, 1"])
+def test_a_length_that_is_no_number(length):
+    with pytest.raises(Malformed):
+        read([*FIRST, ("content-length", length)])
 
 
 @pytest.mark.parametrize("length", [0, 126, 127, 128, 254, 255, 256, 5000])

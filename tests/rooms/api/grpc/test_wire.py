@@ -13,6 +13,7 @@ from headrace.api.oip.grpc.http2 import ErrorCode
 HEADERS = http2.frame(http2.HEADERS, http2.END_HEADERS, 1, request())
 WAITING = http2.frame(http2.HEADERS, http2.END_HEADERS, 1, request("/t/Echo", (b"authorization", b"wait")))
 DEAF = http2.frame(http2.HEADERS, http2.END_HEADERS, 1, request("/t/Deaf"))
+LONG = http2.frame(http2.HEADERS, http2.END_HEADERS, 1, request("/t/Echo", (b"content-length", b"99")))
 SLOW = call(1, "/t/Slow")
 
 
@@ -102,7 +103,7 @@ STREAM_FAULTS = {
     "a header of HTTP/1": (request("/t/Echo", (b"connection", b"close")), ErrorCode.PROTOCOL_ERROR),
     "a wrong te": (request("/t/Echo", (b"te", b"gzip")), ErrorCode.PROTOCOL_ERROR),
     "a line break in a value": (request("/t/Echo", (b"x", b"a\r\nb: c")), ErrorCode.PROTOCOL_ERROR),
-    "a timeout without a unit": (request("/t/Echo", (b"grpc-timeout", b"10")), ErrorCode.PROTOCOL_ERROR),
+    "a length that is no number": (request("/t/Echo", (b"content-length", b"x")), ErrorCode.PROTOCOL_ERROR),
 }
 
 
@@ -157,6 +158,11 @@ async def test_what_ends_a_stream_only(open_wire, name: str) -> None:
         (SLOW + frame(http2.DATA, b"x", stream=1), ErrorCode.STREAM_CLOSED),
         (SLOW + HEADERS, ErrorCode.STREAM_CLOSED),
         (HEADERS + HEADERS, ErrorCode.PROTOCOL_ERROR),
+        (HEADERS + frame(http2.HEADERS, request(), flags=5, stream=1), ErrorCode.PROTOCOL_ERROR),
+        (HEADERS + frame(http2.HEADERS, block([(b"X", b"y")]), flags=5, stream=1), ErrorCode.PROTOCOL_ERROR),
+        (LONG + frame(http2.DATA, message(b"hello"), flags=1, stream=1), ErrorCode.PROTOCOL_ERROR),
+        (LONG + frame(http2.DATA, bytes(200), flags=1, stream=1), ErrorCode.PROTOCOL_ERROR),
+        (http2.frame(http2.HEADERS, 5, 1, request("/t/Deaf", (b"content-length", b"9"))), ErrorCode.PROTOCOL_ERROR),
         (DEAF + frame(http2.DATA, message(bytes(1_000_000)), stream=1) * 5, ErrorCode.FLOW_CONTROL_ERROR),
         (HEADERS + http2.window_update(1, 0), ErrorCode.PROTOCOL_ERROR),
         (HEADERS + http2.window_update(1, http2.HIGHEST), ErrorCode.FLOW_CONTROL_ERROR),
@@ -206,7 +212,9 @@ async def test_whoever_speaks_no_grpc_gets_an_http_status(open_wire, headers: by
         (HEADERS + frame(http2.DATA, message(b"a") + message(b"b"), flags=1, stream=1), b"12"),  # two
         (HEADERS + frame(http2.DATA, message(b"abc")[:-1], flags=1, stream=1), b"13"),  # cut off
         (HEADERS + frame(http2.DATA, b"\x07" + message(b"abc")[1:], flags=1, stream=1), b"13"),  # no such flag
-        (HEADERS + frame(http2.DATA, b"\x01" + message(b"abc")[1:], flags=1, stream=1), b"12"),  # packed by nothing
+        (HEADERS + frame(http2.DATA, b"\x01" + message(b"abc")[1:], flags=1, stream=1), b"13"),  # packed by nothing
+        (http2.frame(http2.HEADERS, 4, 1, request("/t/Echo", (b"grpc-timeout", b"10"))), b"13"),  # no unit
+        (http2.frame(http2.HEADERS, 4, 1, request("/t/Echo", (b"grpc-encoding", b"zip"))), b"12"),  # not read here
         (http2.frame(http2.HEADERS, 4, 1, request("/t/Echo", (b"x", b"y" * 20_000))), b"8"),  # too much metadata
     ],
 )  # fmt: skip
@@ -215,6 +223,28 @@ async def test_messages_that_are_wrong(open_wire, sent: bytes, grpc_status: byte
     answer = await open_wire.until(http2.HEADERS, flags=http2.END_STREAM)
 
     assert block([(b"grpc-status", grpc_status)]) in answer.payload
+
+
+async def test_who_packs_as_we_do_not_read_is_told_what_we_read(open_wire) -> None:
+    open_wire.write(http2.frame(http2.HEADERS, 4, 1, request("/t/Echo", (b"grpc-encoding", b"snappy"))))
+    answer = await open_wire.until(http2.HEADERS, flags=http2.END_STREAM)
+
+    assert block([(b"grpc-accept-encoding", b"identity,gzip,deflate")]) in answer.payload
+
+
+async def test_a_body_as_long_as_was_said(open_wire) -> None:
+    for number, path, body in ((1, "/t/Echo", b"hello"), (3, "/t/Quick", bytes(300_000))):
+        length = b"%d" % (len(body) + 5)
+        open_wire.write(http2.frame(http2.HEADERS, 4, number, request(path, (b"content-length", length))))
+        open_wire.write(http2.frame(http2.DATA, 1, number, message(body)))
+        assert number == (await open_wire.until(http2.DATA)).stream
+
+
+async def test_trailers_of_a_client_end_its_stream(open_wire) -> None:
+    open_wire.write(HEADERS + frame(http2.DATA, message(b"hello"), stream=1))
+    open_wire.write(frame(http2.HEADERS, block([(b"x-checksum", b"7")]), flags=5, stream=1))
+
+    assert message(b"hello") == (await open_wire.until(http2.DATA)).payload
 
 
 async def test_broken_compression(open_wire) -> None:
@@ -309,9 +339,13 @@ async def test_a_flood_ends_the_connection(open_wire, flood: bytes) -> None:
     assert (http2.GOAWAY, ErrorCode.ENHANCE_YOUR_CALM) == (last.kind, last.code)
 
 
-async def test_rapid_resets_end_the_connection(open_wire) -> None:
+@pytest.mark.parametrize(
+    ("path", "end"), [("/t/Slow", 0), ("/t/Deaf", http2.END_STREAM), ("/t/Echo", http2.END_STREAM)]
+)
+async def test_rapid_resets_end_the_connection(open_wire, path: str, end: int) -> None:
     for number in range(1, 2 * 12_000, 2):
-        open_wire.write(call(number, "/t/Slow") + http2.reset(number, ErrorCode.CANCEL))
+        open_wire.write(frame(http2.HEADERS, request(path), flags=http2.END_HEADERS | end, stream=number))
+        open_wire.write(http2.reset(number, ErrorCode.CANCEL))
     codes = [frame.code for frame in await open_wire.all() if frame.kind == http2.GOAWAY]
 
     assert [ErrorCode.ENHANCE_YOUR_CALM] == codes

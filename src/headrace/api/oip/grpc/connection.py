@@ -9,7 +9,6 @@ from typing import cast
 
 from headrace.api.limits import LINGER, LINGER_BYTES
 from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.calls import Method
 from headrace.api.oip.grpc.control import Control
 from headrace.api.oip.grpc.desk import Desk
 from headrace.api.oip.grpc.headers import LARGEST_METADATA, Blocks, Head, Malformed
@@ -23,13 +22,14 @@ from headrace.api.oip.grpc.running import Running
 from headrace.api.oip.grpc.status import Code, Status
 from headrace.api.oip.grpc.stream import Stream
 from headrace.api.oip.grpc.streams import Streams
+from headrace.api.oip.grpc.strikes import Strikes
 
-FLOOD, FLOOD_TIME = 10_000, 10.0  # frames that cost us more than the peer, in so many seconds
 TINY = 16  # bytes of DATA that count as such a frame
 COPIED = 32 * 1024  # bytes: of less than that a copy is quicker to read
 FAREWELL = 1.0  # seconds for calls that are on their way when we say that we stop
 PING = b"headrace"
 
+_NOT_AS_LONG = "DATA of other length than content-length says"
 _OUR_SETTINGS = {
     http2.MAX_FRAME_SIZE: FRAME,
     http2.INITIAL_WINDOW_SIZE: WINDOW,
@@ -48,7 +48,7 @@ class Connection(asyncio.BufferedProtocol):
         self._streams = Streams()
         self._leaving = False  # we said that we stop
         self._crowded = False
-        self._strikes, self._since = 0, self._loop.time()
+        self._strikes = Strikes()
         self._idle_since = self._born = self._loop.time()
         self._moved, self._moved_at = 0, 0.0
         self._lingers: int | None = None  # bytes that are still read after our last words
@@ -125,18 +125,18 @@ class Connection(asyncio.BufferedProtocol):
     # frames, from the reader
 
     def headers(self, number: int, block: bytes, ends: bool) -> None:
+        stream = self._streams.open.get(number)
+        if stream is not None:
+            self._trailers(stream, block, ends)
+            return
         try:
             head: Head | None = self._blocks.decode(block)
         except Malformed as error:
             head, why = None, str(error)
-        stream = self._streams.open.get(number)
-        if stream is not None:
-            self._trailers(stream, ends)
-            return
         if not self._streams.begins(number):
             return
-        if head is None:
-            raise StreamFault(number, ErrorCode.PROTOCOL_ERROR, why)
+        if head is None or (ends and head.length):
+            raise StreamFault(number, ErrorCode.PROTOCOL_ERROR, why if head is None else _NOT_AS_LONG)
         if self._streams.final is not None or len(self._streams) >= self._desk.limits.streams:
             raise StreamFault(number, ErrorCode.REFUSED_STREAM, "no more calls now")
         self._open(number, head, ends)
@@ -166,7 +166,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def data_begins(self, number: int, length: int) -> Stream | None:
         if length < TINY:
-            self._strike()
+            self._strikes.add()
         self._intake.arrived(length)
         stream = self._streams.open.get(number)
         if stream is None:
@@ -178,6 +178,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def data(self, stream: Stream, piece: bytes | memoryview) -> None:
         inbox = stream.inbox
+        if stream.head.length is not None:
+            stream.received += len(piece)
         if stream.done or stream.failure is not None or inbox is None:
             return
         try:
@@ -196,7 +198,7 @@ class Connection(asyncio.BufferedProtocol):
     def more(self, stream: Stream, data: memoryview, at: int) -> int:
         """Of a large message, frame after frame without anything between, and what they mean once for all of them."""
         inbox = stream.inbox
-        if inbox is None or stream.done or not inbox.placed:
+        if inbox is None or stream.done or not inbox.placed or stream.head.length is not None:
             return at
         before = inbox.missing
         after = inbox.gather(data, at, stream.number, self._intake.room_of(stream))
@@ -210,9 +212,11 @@ class Connection(asyncio.BufferedProtocol):
     def data_ends(self, stream: Stream) -> None:
         stream.peer_done = True
         self._intake.ended(stream)
-        inbox = stream.inbox
+        inbox, length = stream.inbox, stream.head.length
         if stream.done or inbox is None:
             self.settle(stream)
+        elif length is not None and length != stream.received:
+            raise StreamFault(stream.number, ErrorCode.PROTOCOL_ERROR, _NOT_AS_LONG)
         elif not inbox.between:
             self._refuse(stream, Status(Code.INTERNAL, "the last message is cut off"))
         elif stream.incoming is not None:
@@ -225,11 +229,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def other(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind != http2.WINDOW_UPDATE:
-            self._strike()
+            self._strikes.add()
         self._control.act(kind, flags, stream, payload)
 
     def fault(self, fault: StreamFault) -> None:
-        self._strike()
+        self._strikes.add()
         self._outbox.write(http2.reset(fault.stream, fault.code))
         stream = self._streams.open.get(fault.stream)
         if stream is None:
@@ -252,10 +256,11 @@ class Connection(asyncio.BufferedProtocol):
         if method is not None and method.at_once is not None and head.encoding == "identity":
             place = partial(method.at_once.place, head)
         stream.inbox = Inbox(self._desk.limits.message, place)
-        why = _refusal(head, method)
-        if why is not None:
-            self._running.refuse(stream, why)
-        elif method is None or (ends and method.unary is not None):
+        if method is None:
+            self._running.refuse(stream, Status(Code.UNIMPLEMENTED, f"there is no method {head.path[:200]}"))
+        elif head.refusal is not None:
+            self._running.refuse(stream, head.refusal)
+        elif ends and method.unary is not None:
             self._running.refuse(stream, Status(Code.UNIMPLEMENTED, "this method takes one message, not 0"))
         else:
             if head.timeout is not None:
@@ -263,11 +268,16 @@ class Connection(asyncio.BufferedProtocol):
             if method.streaming is not None:
                 self._running.start(stream, method)
 
-    def _trailers(self, stream: Stream, ends: bool) -> None:
+    def _trailers(self, stream: Stream, block: bytes, ends: bool) -> None:
+        wrong = None if ends else "headers in the middle of a stream"
+        try:
+            self._blocks.check_trailers(block)
+        except Malformed as error:
+            wrong = str(error)
         if stream.peer_done:
             raise StreamFault(stream.number, ErrorCode.STREAM_CLOSED, "headers after the end of a stream")
-        if not ends:
-            raise StreamFault(stream.number, ErrorCode.PROTOCOL_ERROR, "headers in the middle of a stream")
+        if wrong is not None:
+            raise StreamFault(stream.number, ErrorCode.PROTOCOL_ERROR, wrong)
         self.data_ends(stream)
 
     # life and end
@@ -288,7 +298,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _drop(self, stream: Stream) -> None:
         """The stream is closed both ways, at once."""
-        stream.done = True
+        stream.done = stream.wasted = True
         self._outbox.forget(stream)
         self._running.call_off(stream)
         if not stream.peer_done:
@@ -309,8 +319,8 @@ class Connection(asyncio.BufferedProtocol):
             stream.reserved = 0
         if not stream.peer_done:
             self._streams.abandon(stream.number)
-        if self._strikes:
-            self._strikes -= 1
+        if self._strikes.count and not stream.wasted:
+            self._strikes.pardon()
         if not streams.open:
             self._idle_since = self._loop.time()
             if streams.final is not None:
@@ -332,14 +342,6 @@ class Connection(asyncio.BufferedProtocol):
             self._moved, self._moved_at = self._outbox.moved, now
         elif now - self._moved_at > limits.unread:
             self._transport.abort()
-
-    def _strike(self) -> None:
-        self._strikes += 1
-        if self._strikes > FLOOD:
-            now = self._loop.time()
-            if now - self._since < FLOOD_TIME:
-                raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that cost more than they bring")
-            self._strikes, self._since = 0, now
 
     def _fail(self, code: ErrorCode, message: str) -> None:
         """Says why, and reads on for a while what it throws away: closing at once would take our last words with it."""
@@ -373,6 +375,13 @@ class Connection(asyncio.BufferedProtocol):
             if stream.incoming is not None:
                 stream.incoming.set()
 
+    def finish(self) -> None:
+        """There is no more time: calls that are still open hear it, and who has heard all is gone."""
+        if self._made:
+            self._farewell()
+            for stream in self._streams:
+                self._running.stop(stream)
+
     def _farewell(self) -> None:
         streams = self._streams
         if streams.final is not None:
@@ -385,11 +394,3 @@ class Connection(asyncio.BufferedProtocol):
     def _ponged(self, payload: bytes) -> None:
         if payload == PING and self._leaving:
             self._farewell()
-
-
-def _refusal(head: Head, method: Method | None) -> Status | None:
-    if method is None:
-        return Status(Code.UNIMPLEMENTED, f"there is no method {head.path[:200]}")
-    if head.size > LARGEST_METADATA:
-        return Status(Code.RESOURCE_EXHAUSTED, f"the metadata has {head.size} bytes, at most {LARGEST_METADATA}")
-    return None

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 
 from headrace.api.drain import last_connections
 from headrace.api.oip.grpc.calls import Admit, Limits, Method
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 
 LOOK = 5.0  # seconds between two looks at the connections
 BACKLOG = 2048
+LAST_WORDS = 1.0  # seconds for those that are told at the end of a drain that there is no more time
 
 
 class Door:
@@ -63,12 +65,24 @@ class Door:
                 connection.drain()
             try:
                 async with asyncio.timeout(grace):
-                    while self._connections:
-                        self._empty.clear()
-                        await self._empty.wait()
+                    await self._emptied()
             except TimeoutError:
                 log.warning("%d gRPC connections were still busy after %g seconds", len(self._connections), grace)
+                await self._finish()
         self._stop.set()
+
+    async def _finish(self) -> None:
+        """Nobody is left without a word."""
+        for connection in list(self._connections):
+            connection.finish()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                await self._emptied()
+
+    async def _emptied(self) -> None:
+        while self._connections:
+            self._empty.clear()
+            await self._empty.wait()
 
     def _connection(self) -> Connection:
         assert self._desk is not None  # noqa: S101 - connections come after `serve`

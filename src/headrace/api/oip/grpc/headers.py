@@ -12,21 +12,22 @@ from hpack import Decoder, HPACKError
 from hpack.table import HeaderTable
 
 from headrace.api.oip.callers import GRPC_TOKEN, authorization
-from headrace.api.oip.grpc import varint
+from headrace.api.oip.grpc import packing, varint
 from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode
-from headrace.api.oip.grpc.status import Code, as_header
+from headrace.api.oip.grpc.status import Code, Status, as_header
 from headrace.api.oip.permits import Caller
 from headrace.telemetry.trace import TRACEPARENT
 
 LARGEST_LIST = 128 * 1024  # bytes as HPACK counts them; beyond, the connection ends
 LARGEST_METADATA = 16 * 1024  # bytes; beyond, the call is refused
 REMEMBERED = 64  # blocks of one connection
-LONGEST_TIMEOUT = 8  # digits
+LONGEST_TIMEOUT, LONGEST_LENGTH = 8, 18  # digits
 REQUEST_ID = "x-request-id"
 FOREVER = 30 * 86_400.0  # seconds: no deadline lies further away
 
 _BYTES = re.compile(r"(:| from) <memory at .*")  # where hpack names them
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_GRPC = frozenset({"application/grpc", "application/grpc+proto"})
 _PSEUDO = frozenset({":method", ":scheme", ":path", ":authority"})
 _HOP = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
 
@@ -41,23 +42,21 @@ class Head:
 
     method: str
     path: str
-    content_type: str
+    grpc: bool
+    refusal: Status | None  # why no call can begin so
     metadata: Mapping[str, str]  # names in lower case; the last one of a name
     timeout: float | None  # seconds
     encoding: str  # of the messages that come
     accepts: frozenset[str]  # encodings of messages that the client reads
     size: int
+    length: int | None  # bytes that are said to come
     caller: Caller
     marked: bool  # it brings an id or a trace of its own
 
     @property
-    def grpc(self) -> bool:
-        return self.method == "POST" and self.content_type.startswith("application/grpc")
-
-    @property
     def plain(self) -> bool:
         """Nothing in it has to be looked after but a deadline."""
-        return self.grpc and self.encoding == "identity" and self.size <= LARGEST_METADATA
+        return self.grpc and self.encoding == "identity" and self.refusal is None and self.length is None
 
 
 class Blocks:
@@ -82,6 +81,11 @@ class Blocks:
             if head.plain:
                 self.plain[block] = head
         return head
+
+    def check_trailers(self, block: bytes) -> None:
+        """What stands in them means nothing to us, but it has to be right. Raises Malformed."""
+        for name, value in self._pairs(block):
+            _check(name, value)
 
     def _pairs(self, block: bytes) -> list[tuple[str, str]]:
         self._changed = False
@@ -136,15 +140,18 @@ def read(pairs: Iterable[tuple[str, str]]) -> Head:
         fields[name] = f"{fields[name]}; {value}" if name == "cookie" and name in fields else value
     if not pseudo.get(":path") or not pseudo.get(":method") or ":scheme" not in pseudo:
         raise Malformed("a request needs :method, :scheme and :path")
+    timeout, encoding = _timeout(fields.get("grpc-timeout")), fields.get("grpc-encoding", "identity")
     return Head(
         method=pseudo[":method"],
         path=pseudo[":path"],
-        content_type=fields.get("content-type", ""),
+        grpc=pseudo[":method"] == "POST" and _media_type(fields.get("content-type", "")) in _GRPC,
+        refusal=_refusal(size, timeout) or packing.unread(encoding),
         metadata=fields,
-        timeout=_timeout(fields.get("grpc-timeout")),
-        encoding=fields.get("grpc-encoding", "identity"),
+        timeout=timeout,
+        encoding=encoding,
         accepts=frozenset(one.strip() for one in fields.get("grpc-accept-encoding", "").split(",")),
         size=size,
+        length=_whole(fields.get("content-length")),
         caller=caller_of(fields),
         marked=REQUEST_ID in fields or TRACEPARENT in fields,
     )
@@ -163,14 +170,41 @@ def _check(name: str, value: str) -> None:
         raise Malformed("a header holds characters that are not allowed")
 
 
+def _media_type(said: str) -> str:
+    """Without its parameters."""
+    return said.partition(";")[0].strip().lower()
+
+
+def _refusal(size: int, timeout: float | None) -> Status | None:
+    if size > LARGEST_METADATA:
+        return Status(Code.RESOURCE_EXHAUSTED, f"the metadata has {size} bytes, at most {LARGEST_METADATA}")
+    if timeout is not None and timeout < 0:  # INTERNAL, as grpc-go
+        said = "malformed grpc-timeout: it should be up to 8 digits and one of H, M, S, m, u, n"
+        return Status(Code.INTERNAL, said)
+    return None
+
+
 def _timeout(text: str | None) -> float | None:
-    """Raises Malformed."""
+    """Below 0: it cannot be read."""
     if text is None:
         return None
     digits, unit = text[:-1], text[-1:]
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= LONGEST_TIMEOUT and unit in _UNITS):
-        raise Malformed("grpc-timeout should be up to 8 digits and one of H, M, S, m, u, n")
+    if not (_is_number(digits) and len(digits) <= LONGEST_TIMEOUT and unit in _UNITS):
+        return -1
     return min(int(digits) * _UNITS[unit], FOREVER)
+
+
+def _whole(text: str | None) -> int | None:
+    """Raises Malformed."""
+    if text is None:
+        return None
+    if not _is_number(text) or len(text) > LONGEST_LENGTH:
+        raise Malformed("content-length should be a number")
+    return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _text(raw: bytes | str) -> str:
@@ -182,11 +216,11 @@ def block(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(_literal(name, value) for name, value in pairs)
 
 
-def trailers(code: int, message: str = "") -> bytes:
+def trailers(code: int, message: str = "", more: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
     pairs = [(b"grpc-status", b"%d" % code)]
     if message:
         pairs.append((b"grpc-message", as_header(message)))
-    return block(pairs)
+    return block([*pairs, *more])
 
 
 def _literal(name: bytes, value: bytes) -> bytes:

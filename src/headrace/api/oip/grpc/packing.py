@@ -10,21 +10,28 @@ from headrace.api.oip.grpc.status import Code, Status
 PREFIX = Struct(">BL")
 PREFIX_SIZE = 5
 ENCODINGS = ("gzip", "deflate")
+ACCEPTED = ("identity", *ENCODINGS)
 LARGE = 64 * 1024  # bytes that are packed beside the loop, in a thread
 SLICE, STEP = 256 * 1024, 1 << 20  # bytes of what is packed, and of what comes out, in one step
 
 _WINDOW = {"gzip": 31, "deflate": 15}  # zlib's wbits
 
 
+def unread(encoding: str) -> Status | None:
+    """Why messages in this encoding are not read, if so. It says which ones are (gRPC's compression.md)."""
+    if encoding in ACCEPTED:
+        return None
+    said = f"grpc-encoding {encoding[:40]!r} is not read here: use {', '.join(ACCEPTED)}"
+    return Status(Code.UNIMPLEMENTED, said, ((b"grpc-accept-encoding", ",".join(ACCEPTED).encode()),))
+
+
 async def unpacked(message: bytes, encoding: str, at_most: int, hold: Callable[[int], None]) -> bytes:
     """`hold` is asked for room as it grows.
 
-    Raises Status: an encoding that we do not read, broken bytes, more than `at_most` bytes; and what `hold` raises.
+    Raises Status: no encoding, broken bytes, more than `at_most` bytes; and what `hold` raises.
     """
     if encoding not in _WINDOW:
-        raise Status(
-            Code.UNIMPLEMENTED, f"grpc-encoding {encoding[:40]!r} is not read here: use identity, gzip, deflate"
-        )
+        raise Status(Code.INTERNAL, "a message is marked as compressed, but no grpc-encoding says how")
     steps = _steps(message, encoding)
     found: list[bytes] = []
     size, aside = 0, len(message) > LARGE

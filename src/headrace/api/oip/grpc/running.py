@@ -67,6 +67,10 @@ class Running:
         self.refuse(stream, Status(Code.DEADLINE_EXCEEDED, "Deadline Exceeded"))
         self.call_off(stream)
 
+    def stop(self, stream: Stream) -> None:
+        self.refuse(stream, _GOODBYE)
+        self.call_off(stream)
+
     def call_off(self, stream: Stream) -> None:
         """Nobody wants the answer any more."""
         if stream.timer is not None:
@@ -85,7 +89,8 @@ class Running:
         self._tell.settle(stream)
 
     def refuse(self, stream: Stream, why: Status) -> None:
-        self._end(stream, why.code, trailers(why.code, why.message))
+        stream.wasted = True
+        self._end(stream, why.code, trailers(why.code, why.message, why.more))
 
     def refuse_http(self, stream: Stream, code: bytes) -> None:
         """For peers that do not speak gRPC."""

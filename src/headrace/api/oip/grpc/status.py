@@ -1,7 +1,7 @@
 """Statuses of gRPC, and the one table from our errors to them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from urllib.parse import quote
 
@@ -33,11 +33,14 @@ class Code(IntEnum):
 
 
 class Status(Exception):
-    """How a call ended, when not well. The call's handler raises it; every other error is translated to one."""
+    """How a call ended, when not well. The call's handler raises it; every other error is translated to one.
 
-    def __init__(self, code: Code, message: str) -> None:
+    `more`: metadata behind it.
+    """
+
+    def __init__(self, code: Code, message: str, more: Sequence[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(message)
-        self.code, self.message = code, message
+        self.code, self.message, self.more = code, message, more
 
 
 CODES: Mapping[type[errors.HeadraceError], Code] = {

@@ -26,9 +26,11 @@ class Stream:
     kept = 0  # bytes received for which the connection's was not
     reserved = 0  # bytes of large messages that the desk counts
     lent = 0  # bytes of messages that somebody works on who reads message by message
+    received = 0  # bytes of all its messages, where their number was said before
     touched = 0.0  # when the last piece came
     peer_done = False  # it has sent everything
     done = False  # we have sent everything, or nobody wants it any more
+    wasted = False  # refused, or dropped: all that came for it brought nothing
     failure: Status | None = None  # why nothing more is read
 
     begun = False  # our headers have gone out
