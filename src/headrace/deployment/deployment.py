@@ -127,7 +127,7 @@ class Deployment:
         await self._steps.over(StepKind.LOAD, key)
         version = await self._versions.get(key)
         if version.load.state is StepState.FAILED:
-            raise ModelFailed(f"the model could not be loaded: {version.load.error}")
+            raise ModelFailed(version.load.error)
         return version
 
     async def run(self, key: VersionKey) -> Version:

@@ -163,7 +163,7 @@ class Lifecycle:
     async def _serve(self, life: Life, running: Running, replica: Replica) -> None:
         what, value = await first(running.ended(), replica.broken.wait(), life.stop.wait())
         if what == 0:
-            error = await _ended(value, running, "while it was ready")
+            error = await _ended(value, running, "after it was ready")
             replica.gone(error.message)
             raise error
         if replica.broken.is_set():

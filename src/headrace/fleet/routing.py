@@ -112,7 +112,7 @@ class Routing:
             try:
                 await line.pinned.wait(replica, patience, lambda: self._offer(line, replica))
             except TimeoutError:
-                raise Unavailable(f"replica {replica.name} did not become free in {patience:g} s") from None
+                raise Unavailable(f"the replica of this sequence did not become free in {patience:g} s") from None
         return Seat(replica, line.ways)
 
     def refusal(self, key: VersionKey) -> HeadraceError | None:
@@ -125,7 +125,7 @@ class Routing:
     def no_replica(self, key: VersionKey, patience: float) -> Unavailable:
         """What to tell a caller whose patience is over."""
         line = self._lines.get(key)
-        return Unavailable(_no_replica(key, patience, None if line is None else line.trouble))
+        return Unavailable(_no_replica(patience, None if line is None else line.trouble))
 
     def free_replicas(self, key: VersionKey) -> list[Replica]:
         """Those that can be had at once, without passing anybody who waits."""
@@ -208,7 +208,7 @@ class Routing:
         if (refusal := self.refusal(key)) is not None:
             raise refusal
         if len(line.callers) >= self._longest_line:
-            raise Unavailable(f"{len(line.callers)} requests wait for {key} already: try again later")
+            raise Unavailable(f"{len(line.callers)} requests wait for this model already: try again later")
         turn: _Turn = asyncio.get_running_loop().create_future()
         line.callers[turn] = brief
         if first:
@@ -260,8 +260,9 @@ class Routing:
             del self._lines[key]
 
 
-def _no_replica(key: VersionKey, patience: float, trouble: Trouble | None) -> str:
-    sentence = f"no replica of {key} became free in {patience:g} s"
+def _no_replica(patience: float, trouble: Trouble | None) -> str:
+    """Whoever hears it knows whom he asked, and by which name."""
+    sentence = f"no replica of this model became free in {patience:g} s"
     return sentence if trouble is None else f"{sentence}: {trouble.error.message}"
 
 

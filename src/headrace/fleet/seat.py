@@ -150,7 +150,7 @@ class Seat:
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
         if count != len(questions):
-            sentence = f"{self.engine} gave {count} answers to {len(questions)} questions"
+            sentence = f"the replica gave {count} answers to {len(questions)} questions"
             raise await self.lost(ReplicaLost(sentence, suspect=min(count, len(questions) - 1)))
         self.unfinished = False
 
@@ -181,7 +181,7 @@ class Seat:
             self._replica.break_(error.message, blame=False)
             return error
         if fate := await self._replica.fate():
-            error.message = f"{self.engine}: {fate}"
+            error.message, error.technical = fate, self.engine
             error.args = (error.message,)
         self._replica.break_(error.message, blame=True)
         return error

@@ -101,7 +101,7 @@ class Courier:
             self._fail(carrying, error)
         except Exception:  # one replica's accident must not stop those who carry for all others
             logger.exception("a batch of %d questions to %s", len(carrying), self.queue.key)
-            self._fail(carrying, Unavailable(f"the answer of {self.queue.key} could not be read"))
+            self._fail(carrying, Unavailable("the answer of the model could not be read"))
         else:
             if self._carrying is not None:
                 self._over(carrying)

@@ -111,7 +111,7 @@ class Queue:
             soon = min(LATEST, max(SOONEST, self.live * self.pace.mean / max(1, seats)))
         kind = TooMuchWaiting if self._settings.too_many else Unavailable
         return kind(
-            f"{self.live} requests with {self.size} bytes wait for {self.key} already: try again later",
+            f"{self.live} requests with {self.size} bytes wait for this model already: try again later",
             retry_after=soon,
         )
 

@@ -140,7 +140,7 @@ async def test_a_model_that_does_not_load_says_why(tmp_path) -> None:
     async with works(tmp_path) as here:
         key = await here.loaded_draft()
         here.runner.play = lambda: Shout(refuses="No module named 'torch'")
-        with pytest.raises(ModelFailed, match="could not be loaded: No module named 'torch'"):
+        with pytest.raises(ModelFailed, match=r"^No module named 'torch'"):
             await here.deployment.load(key)
         version = await here.versions.get(key)
         assert (StepState.FAILED, "FAILED") == (version.load.state, version.image.load_status)

@@ -217,7 +217,7 @@ async def test_a_full_queue_answers_at_once_and_says_when_to_come_back(routing: 
             for text in "abc":
                 tasks.append(group.create_task(one(hall, text)))
                 await turns()
-            with pytest.raises(Unavailable, match="2 requests with 2 bytes wait for echo") as caught:
+            with pytest.raises(Unavailable, match="2 requests with 2 bytes wait for this model already") as caught:
                 await one(hall, "d")
             only.gate.set()
 

@@ -97,7 +97,7 @@ class DeploymentSteps:
     async def _load_step(self, call: NoBody) -> Step:
         step = (await self._rooms.versions.get(await self._seen_key(call))).load
         if step.state is StepState.FAILED:
-            raise Invalid(f"the model could not be loaded: {step.error}")
+            raise Invalid(step.error)
         return step
 
     async def _own_key(self, call: Call[object, object]) -> VersionKey:

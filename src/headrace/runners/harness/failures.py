@@ -65,6 +65,8 @@ def _reason(failure: BaseException) -> str:
     if isinstance(failure, SystemExit):
         return f"the model called sys.exit({failure.code!r})"
     text = traceback.format_exception_only(type(failure), failure)[-1].strip()
+    if isinstance(failure, SyntaxError):  # its file and line stand in lines of their own there
+        text = f"{type(failure).__name__}: {failure}"
     if isinstance(failure, OSError) and failure.errno in LIMITS:
         return f"{text}: the model reached its limit of {LIMITS[failure.errno]}"
     return f"{text}{_advice(failure, text)}"
