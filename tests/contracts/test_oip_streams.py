@@ -23,7 +23,7 @@ def server(tmp_path_factory):
     """Open: pytriton asks for the configuration without headers."""
     grpc_port = free_port()
     settings = (
-        *(f"server.grpc_port={grpc_port}", "accounts.open=true", "fleet.engines=8"),
+        *(f"server.grpc_port={grpc_port}", "accounts.open=true", "fleet.engines=12"),
         "oip.shared_memory=/oip_",
     )
     with running(tmp_path_factory.mktemp("streams"), *settings) as live:
@@ -40,6 +40,9 @@ def server(tmp_path_factory):
         live.deploy(MODELS / "steps", "steps", tests={"INPUT": step}, minimum=2)
         live.deploy(MODELS / "asks", "asks", tests={"MODEL": b"simple", "HOW": b"once"}, minimum=1)
         measures = live.deploy(MODELS / "measures", "measures", tests={"X": b"[0]"}, minimum=1)
+        live.deploy(MODELS / "preprocess", "preprocess", tests={"RAW": bytes(16)}, minimum=1)
+        live.deploy(MODELS / "postprocess", "postprocess", tests={"SCORES": json.dumps([[1] * 16]).encode()}, minimum=1)
+        live.deploy(MODELS / "pipeline", "pipeline", tests={"IMAGE": bytes(16)}, minimum=1)
         yield SimpleNamespace(
             measures=measures, http=f"127.0.0.1:{live.port}", grpc=f"127.0.0.1:{grpc_port}", key=live.key
         )

@@ -260,12 +260,40 @@ def generated():
         same("hello", json.load(post("/v2/models/words/generate", {"text_input": "hello"}))["text_output"])
 
 
+def ensembles(name, module, address):
+    """preprocess, model, postprocess: one request."""
+    headers = {"headers": dict(SERVER.headers)}
+    rows = np.array([[bytes(range(16))], [bytes(range(16, 0, -1))]], np.object_)
+    with module.InferenceServerClient(address) as client:
+        with check(f"{name}: an ensemble"):
+            given = client.infer("pipeline", [tensor(module, "IMAGE", "BYTES", rows)], request_id="e", **headers)
+            same([[b"number 15"], [b"number 0"]], given.as_numpy("LABEL").tolist())
+            same([[1] * 16] * 2, given.as_numpy("DIFFERENCE").tolist())
+        with check(f"{name}: one output of an ensemble"):
+            wanted = [module.InferRequestedOutput("DIFFERENCE")]
+            given = client.infer("pipeline", [tensor(module, "IMAGE", "BYTES", rows[:1])], outputs=wanted, **headers)
+            same(None, given.as_numpy("LABEL"))
+        with check(f"{name}: what an ensemble says of itself"):
+            said = client.get_model_metadata("pipeline", **headers)
+            said = (
+                said
+                if isinstance(said, dict)
+                else {"platform": said.platform, "inputs": [{"name": said.inputs[0].name}]}
+            )
+            same(("ensemble", "IMAGE"), (said["platform"], said["inputs"][0]["name"]))
+        short = np.array([[b"short"]], np.object_)
+        with refused(Refusal, "in ensemble 'pipeline', "):
+            client.infer("pipeline", [tensor(module, "IMAGE", "BYTES", short)], **headers)
+
+
 decoupled()
 endless()
 one_answer()
 asyncio.run(decoupled_aio())
 sequences()
 sequences_on_a_stream()
+ensembles("http", http, SERVER.http)
+ensembles("grpc", sync, SERVER.grpc)
 shared("http", http, SERVER.http)
 shared("grpc", sync, SERVER.grpc)
 generated()

@@ -2,7 +2,6 @@
 
 import pytest
 
-
 from headrace.runners.harness.failures import sentence
 
 

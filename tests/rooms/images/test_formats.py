@@ -24,6 +24,7 @@ FOLDERS = {
     "mlserver:.": {"model-settings.json": '{"implementation": "models.Mine"}', "model.py": "class Model: 1"},
     "triton:10/model.onnx": {"config.pbtxt": "", "2/model.onnx": "", "10/model.onnx": "", "x/model.py": ""},
     "triton:1/model.py": {"config.pbtxt": "", "1/model.py": ""},
+    "triton:config.pbtxt": {"config.pbtxt": 'name: "e"\nplatform: "ensemble"\n'},
     "triton:3/model.py": {"2/model.py": "", "3/model.py": "class TritonPythonModel:\n", "README.md": ""},
     "triton:2/model.onnx": {"1/model.py": "class TritonPythonModel:\n", "2/model.onnx": ""},
     "triton:1/other.py": {"config.pbtxt": 'default_model_filename: "other.py"', "1/other.py": "", "1/model.py": ""},
@@ -59,6 +60,7 @@ def test_a_format_is_recognised(tmp_path: Path, entry: str, files: dict[str, str
         {"config.pbtxt": "", "one/model.py": ""},
         {"1/model.py": "class Model: 1"},
         {"1/model.pt": ""},
+        {"config.pbtxt": '# platform: "ensemble"'},
         {"model.bst": "?"},
     ],
 )

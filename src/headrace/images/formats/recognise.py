@@ -13,7 +13,7 @@ BY_FILES = (
 FORMATS = frozenset({"mlserver", "triton", "mlflow", "onnx", "torch_export", "xgboost", "lightgbm", "sklearn"})
 KNOWN_FORMATS = (
     "model.onnx, model.skops, model.joblib, model.pkl, model.ubj, model.json (XGBoost), model.txt (LightGBM), "
-    "model.pt2, MLmodel, model-settings.json, config.pbtxt with 1/model.py, 1/model.onnx or 1/model.pt"
+    "model.pt2, MLmodel, model-settings.json, config.pbtxt with 1/model.py, 1/model.onnx, 1/model.pt or an ensemble"
 )
 FOR_TENSOR_CLASSES = (NUMPY, ORJSON)
 

@@ -16,6 +16,9 @@ FILES = {
 }
 SELF_EVIDENT = ("model.py", "model.onnx")
 CLASS = b"TritonPythonModel"
+_ENSEMBLE = re.compile(
+    rb"""^[^#\n]*\b(platform\s*:\s*["']ensemble["']|ensemble_scheduling\s*:?\s*[{<])""", re.MULTILINE
+)
 _DEFAULT = re.compile(rb'default_model_filename\s*:\s*"([^"/\\]+)"')
 
 
@@ -23,7 +26,10 @@ def recognise(folder: Path) -> Found | None:
     config = folder / "config.pbtxt"
     if not config.is_file():
         return None
-    said = _DEFAULT.search(beginning(config))
+    begin = beginning(config)
+    if _ENSEMBLE.search(begin):  # its version folder is empty, or not there
+        return Found("triton", config.name, FILES["model.py"], beside=("numpy",))
+    said = _DEFAULT.search(begin)
     return _newest(folder, [said[1].decode(errors="replace"), *FILES] if said else FILES)
 
 

@@ -1,4 +1,7 @@
-"""Models of a Triton repository, beside a config.pbtxt: the Python backend's classes, ONNX and TorchScript files."""
+"""Models of a Triton repository, beside a config.pbtxt: the Python backend's classes, ONNX and TorchScript files.
+
+An ensemble is its config.pbtxt alone: see ensemble.py.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from typing import Any
 from headrace.runners.harness.adapters import triton_shim
 from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given, Taker
 from headrace.runners.harness.adapters.triton_calls import Outside, for_model
-from headrace.runners.harness.adapters.triton_config import Config
+from headrace.runners.harness.adapters.triton_config import Config, Configured
 from headrace.runners.harness.adapters.triton_requests import InferenceRequest, InferenceResponse, Sender
 from headrace.runners.harness.adapters.triton_sequences import InSequence
 from headrace.runners.harness.adapters.triton_warmup import warm_up
@@ -28,17 +31,6 @@ STATUSES = {  # of HTTP, as Triton's server answers an error with this code
     _Error.UNKNOWN: 400, _Error.INTERNAL: 500, _Error.NOT_FOUND: 404, _Error.INVALID_ARG: 400, _Error.UNAVAILABLE: 503,
     _Error.UNSUPPORTED: 501, _Error.ALREADY_EXISTS: 400, _Error.CANCELLED: 400,
 }  # fmt: skip
-
-
-class Configured(Adapter):
-    """What the config says, for each of the backends."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self.platform = config.platform
-        self.max_batch_size = config.max_batch_size
-        self.inputs, self.outputs = config.specs("input"), config.specs("output")
-        self.labels, self.cached = config.labels(), config.cached
 
 
 class PythonBackend(Configured):
@@ -174,7 +166,7 @@ def load(folder: Path, path: str, _declared: dict[str, Any], outside: int) -> Ad
     said = config.sequence_batching
     if said is not None and not config.iterative:
         model = InSequence(model, said)
-    elif not model.streams:
+    elif not model.streams and config.ensemble_scheduling is None:  # which asks others only while it is asked itself
         warm_up(model, config.warmup, folder)
     model.configuration = config.text
     return model
@@ -188,5 +180,8 @@ def _backend(folder: Path, path: str, config: Config, outside: int) -> Adapter:
             return _onnx(folder / path, config)
         case ".pt":
             return TorchScript(folder / path, config)
+        case ".pbtxt":
+            ensemble: Any = importlib.import_module(f"{__package__}.ensemble").Ensemble
+            return ensemble(config, Outside(Calls.over(outside)))  # type: ignore[no-any-return]
         case other:
             raise TypeError(f"a model file {other} of a Triton repository is not supported: .py, .onnx and .pt are")

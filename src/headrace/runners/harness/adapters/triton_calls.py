@@ -42,12 +42,14 @@ class Outside:
     def __init__(self, calls: Calls | None) -> None:
         self._calls, self.sheet = calls, Sheet(calls)
 
-    def knows(self, model: str, version: str) -> bool:
-        """Whether there is such a model to be asked."""
-        told, _ = next(iter(self._heard({"model": model, "version": version, "about": True}, b"")))
-        if told["error"] is not None and not told["absent"]:
+    def about(self, model: str, version: str) -> dict[str, Any] | None:
+        """What is known of a model that may be asked: `tensors`, where it has said. None: there is no such model."""
+        told, answer = next(iter(self._heard({"model": model, "version": version, "about": True}, b"")))
+        if told["absent"]:
+            return None
+        if told["error"] is not None:
             raise TritonModelException(told["error"])
-        return not told["absent"]
+        return {"tensors": json.loads(bytes(answer))}
 
     def ask(self, request: InferenceRequest, *, stream: bool) -> Iterator[InferenceResponse]:
         """Raises TritonModelException when the model cannot be asked at all."""
@@ -113,7 +115,9 @@ def for_model(outside: Outside) -> types.ModuleType:
         MetricKind=MetricKind,
         load_model=_no_loading,
         unload_model=_no_loading,
-        is_model_ready=lambda model_name, model_version="": outside.knows(text(model_name), text(model_version)),
+        is_model_ready=lambda model_name, model_version="": (
+            outside.about(text(model_name), text(model_version)) is not None
+        ),
     )
     return module
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from headrace.runners.harness.adapters.adapter import Adapter
 from headrace.runners.harness.adapters.pbtxt import Reader, as_list
 from headrace.runners.harness.tensors import Spec
 
@@ -17,13 +18,15 @@ class Config:
         self.text = file.read_text() if self.complete else ""
         said = Reader(self.text).message()
         self._said, self._folder = said, folder
-        self.name: str = said.get("name") or folder.name
+        self.named: str = said.get("name") or ""
+        self.name: str = self.named or folder.name
         self.platform: str = said.get("platform") or said.get("backend") or ""
         self.max_batch_size: int = said.get("max_batch_size") or 0
         self.decoupled = bool((said.get("model_transaction_policy") or {}).get("decoupled"))
         self.cached = (said.get("response_cache") or {}).get("enable") is True
         self.warmup = said.get("model_warmup")
         self.sequence_batching: dict[str, Any] | None = said.get("sequence_batching")
+        self.ensemble_scheduling: dict[str, Any] | None = said.get("ensemble_scheduling")
         self.iterative = _iterative(self.sequence_batching or {})
         self.tensors = {key: [dict(one) for one in as_list(said.get(key))] for key in ("input", "output")}
 
@@ -66,6 +69,17 @@ class Config:
             "parameters": parameters,
             "model_transaction_policy": {"decoupled": self.decoupled},
         }
+
+
+class Configured(Adapter):
+    """What the config says, for each of the backends."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.platform = config.platform
+        self.max_batch_size = config.max_batch_size
+        self.inputs, self.outputs = config.specs("input"), config.specs("output")
+        self.labels, self.cached = config.labels(), config.cached
 
 
 def _iterative(said: dict[str, Any]) -> bool:

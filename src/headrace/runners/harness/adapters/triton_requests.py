@@ -252,6 +252,11 @@ class InferenceRequest:
     def model_version(self) -> int:
         return self._version
 
+    def addressed(self, model: str, version: str) -> InferenceRequest:
+        """The same to another model. "": its latest version."""
+        self._model, self._version = model, int(version or -1)
+        return self
+
     def answered_by(self, sender: Sender) -> InferenceRequest:
         self._sender = sender
         return self
