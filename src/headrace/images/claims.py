@@ -126,6 +126,8 @@ def _claims(given: dict[str, Any]) -> Claims:
 
 def _entry(folder: Path, said: Any) -> str:
     if said is None and (found := recognise(folder)) is not None:
+        if found.lacks:
+            raise Invalid(found.lacks)
         return found.entry
     if said is None and not (folder / "model.py").is_file():
         raise Invalid(

@@ -70,6 +70,16 @@ def test_what_is_of_no_format(tmp_path: Path, files: dict[str, str]) -> None:
         read_claims(tmp_path)
 
 
+def test_an_environment_that_is_packed_for_triton_is_not_left_out_without_a_word(tmp_path: Path) -> None:
+    config = 'parameters: { key: "EXECUTION_ENV_PATH", value: {string_value: "$$TRITON_MODEL_DIRECTORY/env.tar.gz"} }'
+    folder(tmp_path, {"config.pbtxt": config, "1/model.py": ""})
+    with pytest.raises(Invalid, match=r"EXECUTION_ENV_PATH.* into a requirements.txt"):
+        read_claims(tmp_path)
+
+    folder(tmp_path, {"requirements.txt": "numpy"})
+    assert "triton:1/model.py" == read_claims(tmp_path)[1]
+
+
 def test_a_class_of_ours_comes_before_files_beside_it(tmp_path: Path) -> None:
     folder(tmp_path, {"model.py": "class Model: 1", "weights.onnx": ""})
 

@@ -14,12 +14,14 @@ class Found:
     """`path` inside the folder ("." for the folder itself), `requirements` when the folder brings none.
 
     `beside`: packages that are added to the requirements which the folder brings, because it may not know of them.
+    `lacks`: what has to be done before it can be taken.
     """
 
     format: str
     path: str
     requirements: tuple[str, ...]
     beside: tuple[str, ...] = ()
+    lacks: str = ""
 
     @property
     def entry(self) -> str:

@@ -5,6 +5,7 @@ As in Triton, a model that says by itself what its tensors are needs no config.p
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from headrace.images.formats.format import NUMPY, ORJSON, Found, beginning
@@ -16,6 +17,12 @@ FILES = {
 }
 SELF_EVIDENT = ("model.py", "model.onnx")
 CLASS = b"TritonPythonModel"
+SAID = ("requirements.txt", "pylock.toml", "uv.lock")
+NOT_PACKED = (
+    "config.pbtxt names a packed environment (EXECUTION_ENV_PATH), which is not used here: write the packages that "
+    "the model needs into a requirements.txt beside it"
+)
+_PACKED = re.compile(rb"""^[^#\n]*\bkey\s*:\s*["']EXECUTION_ENV_PATH["']""", re.MULTILINE)
 _ENSEMBLE = re.compile(
     rb"""^[^#\n]*\b(platform\s*:\s*["']ensemble["']|ensemble_scheduling\s*:?\s*[{<])""", re.MULTILINE
 )
@@ -30,7 +37,10 @@ def recognise(folder: Path) -> Found | None:
     if _ENSEMBLE.search(begin):  # its version folder is empty, or not there
         return Found("triton", config.name, FILES["model.py"], beside=("numpy",))
     said = _DEFAULT.search(begin)
-    return _newest(folder, [said[1].decode(errors="replace"), *FILES] if said else FILES)
+    found = _newest(folder, [said[1].decode(errors="replace"), *FILES] if said else FILES)
+    if found is not None and _PACKED.search(begin) and not any((folder / name).is_file() for name in SAID):
+        return replace(found, lacks=NOT_PACKED)
+    return found
 
 
 def without_config(folder: Path) -> Found | None:
