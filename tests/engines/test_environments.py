@@ -120,7 +120,9 @@ async def test_a_lock_is_taken(tmp_path, environments) -> None:
         'archive = { url = "https://somewhere/a.zip" }',
         'wheels = [{ name = "a.whl", path = "/root/a.whl", hashes = {} }]',
         'wheels = [{ name = "a.whl", path = "../a.whl", hashes = {} }]',
-        'wheels = [{ name = "a.whl", url = "file:///root/a.whl", hashes = {} }]',
+        'wheels = [{ name = "a.whl", path = "wheels/../../a.whl", hashes = {} }]',
+        'wheels = [{ name = "a.whl", url = "https://somewhere/a.whl", hashes = { sha256 = "0 -r /etc/passwd" } }]',
+        "marker = \"python_version > '3'\\n-r /etc/passwd\"",
         "wheels = 3\n[",
     ],
 )
@@ -129,6 +131,20 @@ async def test_a_lock_leads_nowhere_else(tmp_path, source: str) -> None:
 
     with pytest.raises(Invalid, match="pylock"):
         await environments.prepare(model(tmp_path, pylock_toml=LOCK + source), nothing)
+
+
+async def test_the_wheels_of_a_lock_come_from_the_index_alone(tmp_path, environments) -> None:
+    """Whatever address the lock names; and only the wheel that it means."""
+    folder = model(tmp_path)
+    wheel = make_wheel(folder / "wheels", "alpha")
+    good, marker = hashlib.sha256(wheel.read_bytes()).hexdigest(), "marker = \"sys_platform != 'none'\"\n"
+    elsewhere = 'wheels = [{ name = "a.whl", url = "http://127.0.0.1:9/a.whl", hashes = { sha256 = "%s" } }]'
+
+    (folder / "pylock.toml").write_text(LOCK + marker + elsewhere % good)
+    assert "alpha 1.0" == said(await environments.prepare(folder, nothing), "import alpha; print(alpha.VALUE)")
+    (folder / "pylock.toml").write_text(LOCK + elsewhere % ("0" * 64))
+    with pytest.raises(Invalid, match=r"[Hh]ash"):
+        await environments.prepare(folder, nothing)
 
 
 async def test_a_lock_of_uv_is_taken(tmp_path, uv, environments, monkeypatch) -> None:
@@ -150,6 +166,14 @@ async def test_a_lock_of_uv_leads_nowhere_else(tmp_path, source: str) -> None:
 
     with pytest.raises(Invalid, match="not from an index"):
         await environments.prepare(model(tmp_path, pyproject_toml="", uv_lock=lock), nothing)
+
+
+async def test_a_project_of_other_projects_is_not_read(tmp_path) -> None:
+    environments = Environments(tmp_path / "data", RunnerSettings(uv="/not/there"))
+    project = '[project]\nname = "m"\nversion = "1"\n[tool.uv.workspace]\nmembers = ["../../*"]\n'
+
+    with pytest.raises(Invalid, match="workspace"):
+        await environments.prepare(model(tmp_path, pyproject_toml=project, uv_lock="version = 1\n"), nothing)
 
 
 async def test_a_package_that_is_not_there(tmp_path, environments) -> None:

@@ -106,8 +106,6 @@ class Environments:
 
 async def _written(uv: str, needs: Needs, scratch: Path, variables: Mapping[str, str]) -> Path:
     """The file that uv installs from."""
-    if needs.lock is not None and not needs.exported:
-        return needs.lock
     file = scratch / "requirements.txt"
     if needs.lock is None:
         await asyncio.to_thread(file.write_text, "".join(f"{package}\n" for package in needs.packages))

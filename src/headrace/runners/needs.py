@@ -1,8 +1,9 @@
 """What a model folder asks to have installed: which file says it, and whether what it says may be done here.
 
 Packages come from the operator's package index and nowhere else: a requirement cannot name an address, a path or an
-option, because uv would follow it with the server's network and files. So uv never reads a requirements.txt that was
-brought: it gets one that is written here, of what was understood here. Two readers of one text could disagree.
+option, because uv would follow it with the server's network and files. So uv never reads a requirements.txt or a
+pylock.toml that was brought: it gets requirements that are written here, of what was understood here. Two readers of
+one text could disagree.
 """
 
 import hashlib
@@ -51,7 +52,7 @@ NOTHING = Besides()
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """`lock`: a pylock.toml, which is given to uv as it is, or (`exported`) a uv.lock, of which uv writes requirements.
+    """`lock`: a uv.lock, of which uv writes the requirements, since only uv knows which package is for whom.
 
     `packages`: requirements, checked or ours, which are installed together. `kind`: the file that says it.
     """
@@ -59,7 +60,6 @@ class Needs:
     kind: str = ""
     lock: Path | None = None
     packages: tuple[str, ...] = ()
-    exported: bool = False
     wheels: Path | None = None
     digest: str = ""
 
@@ -69,12 +69,13 @@ def read_needs(folder: Path, besides: Besides = NOTHING) -> Needs:
     wheels = folder / WHEELS if (folder / WHEELS).is_dir() else None
     if (lock := folder / "pylock.toml").is_file():
         content = _content(lock)
-        _check_lock(_toml(lock, content))
-        return Needs(lock.name, lock, wheels=wheels, digest=_digest(content, wheels))
+        packages = tuple(_locked(_toml(lock, content)))
+        return Needs(lock.name, packages=packages, wheels=wheels, digest=_digest(content, wheels))
     if (lock := folder / "uv.lock").is_file() and (project := folder / "pyproject.toml").is_file():
         content = _content(lock) + _content(project)
         _check_sources(_toml(lock, _content(lock)))
-        return Needs(lock.name, lock, exported=True, wheels=wheels, digest=_digest(content, wheels))
+        _check_project(_toml(project, _content(project)))
+        return Needs(lock.name, lock, wheels=wheels, digest=_digest(content, wheels))
     if (plain := folder / "requirements.txt").is_file():
         content = _content(plain)
         if lines := list(_requirements(content.decode("utf-8-sig", errors="replace"))):
@@ -140,17 +141,33 @@ def _wrong(requirement: str) -> str | None:
     return _A_PATH if names_a_file or "/" in requirement.partition(";")[0] else _ODD
 
 
-def _check_lock(lock: dict[str, Any]) -> None:
+def _locked(lock: dict[str, Any]) -> Iterator[str]:
+    """Each package of a pylock.toml as a requirement. Where it was found does not matter: its hashes do.
+
+    Raises Invalid.
+    """
     for package in _packages(lock):
         where = f"pylock.toml: package {package.get('name')!r}"
         for kind in ("vcs", "directory", "archive"):
             if kind in package:
                 raise Invalid(f"{where} comes from a {kind}, and not from an index")
-        wheels = package.get("wheels", [])
-        for wheel in wheels if isinstance(wheels, list) else []:
-            url, path = str(wheel.get("url", "https://")), Path(str(wheel.get("path", "")))
-            if not url.startswith("https://") or path.is_absolute() or ".." in path.parts:
-                raise Invalid(f"{where} has a wheel that is neither at an https address nor inside the model's folder")
+        if "version" not in package:
+            raise Invalid(f"{where} has no version")
+        wheels = [one for one in package.get("wheels") or [] if isinstance(one, dict)]
+        for wheel in wheels:
+            if "path" in wheel and Path(str(wheel["path"])).parts[:-1] != (WHEELS,):
+                raise Invalid(f"{where} has a wheel at {wheel['path']!r}: in a model's folder they are in {WHEELS}/")
+        marker = f" ; {package['marker']}" if "marker" in package else ""
+        hashes = "".join(f" --hash={kind}:{value}" for one in wheels for kind, value in _hashes(one))
+        requirement = f"{package.get('name')}=={package['version']}{marker}{hashes}"
+        if wrong := _wrong(requirement):
+            raise Invalid(f"{where}: {requirement[:80]!r} {wrong}")
+        yield requirement
+
+
+def _hashes(wheel: dict[str, Any]) -> list[tuple[str, Any]]:
+    found = wheel.get("hashes")
+    return list(found.items()) if isinstance(found, dict) else []
 
 
 def _check_sources(lock: dict[str, Any]) -> None:
@@ -160,6 +177,13 @@ def _check_sources(lock: dict[str, Any]) -> None:
         kinds = set(source) if isinstance(source, dict) else set()
         if kinds - {"registry", "virtual", "editable"} or (kinds & {"editable"} and source != {"editable": "."}):
             raise Invalid(f"uv.lock: package {package.get('name')!r} comes from {source}, and not from an index")
+
+
+def _check_project(project: dict[str, Any]) -> None:
+    """A workspace would have uv read other projects than this one."""
+    tool = project.get("tool")
+    if isinstance(tool, dict) and isinstance(ours := tool.get("uv"), dict) and "workspace" in ours:
+        raise Invalid("pyproject.toml: [tool.uv.workspace] is not allowed: a model's folder is one project")
 
 
 def _packages(lock: dict[str, Any]) -> list[dict[str, Any]]:
