@@ -21,6 +21,8 @@ ADDS = {
     "max_batch_size": 4,
     "input": [{"name": "x", "data_type": "TYPE_FP32", "dims": [2]}],
     "output": [{"name": "y", "data_type": "TYPE_FP32", "dims": ["2"]}],
+    "parameters": {"k": {"string_value": "v"}},
+    "dynamic_batching": {"preferred_batch_size": [2, 4]},
 }
 TROUBLE = b"raise ValueError('nothing but trouble')"
 
@@ -167,6 +169,18 @@ async def brought(client, name):
             answer = await client.infer(name, [tensor("x", "FP32", np.float32([[1, 2]]))])
             same(np.float32([[1 + more, 2 + more]]), answer.as_numpy("y"))
             same(version, answer.get_response(**AS_JSON)["model_version"])
+    with check("the configuration that it came with"):
+        told = await client.get_model_config(name, **AS_JSON)
+        told = told.get("config", told)
+        same({"k": {"string_value": "v"}}, told["parameters"])
+        same([2, 4], told["dynamic_batching"]["preferred_batch_size"])
+        same(name, told["name"])
+    with check("statistics of elements and calls"):
+        before = await counted(client, name)
+        for _ in range(2):  # the second one in words that are known
+            await client.infer(name, [tensor("x", "FP32", np.float32([[1, 2]] * 3))])
+        after = await counted(client, name)
+        same((6, 2), (after[0] - before[0], after[1] - before[1]))
     with check("load with files that do not work"), refused(Refusal, name, "nothing but trouble"):
         await client.load_model(name, config=json.dumps(ADDS), files={"file:8/model.py": TROUBLE})
     with check("what was loaded before goes on"):
@@ -175,6 +189,15 @@ async def brought(client, name):
         await client.load_model(name, config=json.dumps(ADDS))
     with check("unload what was loaded with files"):
         await client.unload_model(name)
+
+
+async def counted(client, name):
+    """Elements and calls, of which the batches must tell the same."""
+    [told] = (await client.get_inference_statistics(name, **AS_JSON))["model_stats"]
+    batches = [(int(one["batch_size"]), int(one["compute_infer"]["count"])) for one in told["batch_stats"]]
+    found = int(told["inference_count"]), int(told["execution_count"])
+    same((sum(size * count for size, count in batches), sum(count for _, count in batches)), found)
+    return found
 
 
 async def settings(client):
