@@ -73,7 +73,15 @@ def test_typed_contents(datatype: str, contents: bytes, values: list[object]) ->
             "unexpected explicit tensor data for input tensor 'a' of type 'FP32', expected datatype 'INT32'",
         ),
         (proto_input("a", "FP32", [1]) * 2 + field(7, floats(1)) * 2, "input 'a' already exists in request"),
-        (proto_input("a", "FP32", [1]), "Shape does not match true shape"),
+        (proto_input("a", "FP32", [1]), "unable to find data for input tensor 'a' for model 'simple' in request."),
+        (
+            proto_input("a", "FP32", [2, 2], field(6, floats(1, 2, 3))),
+            "input 'a' for model 'simple' has 3 values in its contents, but 4 by its shape",
+        ),
+        (
+            proto_input("a", "BYTES", [1], field(8, b"x") + field(8, b"y")),
+            "input 'a' for model 'simple' has 2 values in its contents, but 1 by its shape",
+        ),
         (
             proto_input("a", "FP32", [0]) + field(4, field(1, "u") + field(2, b"")),
             "invalid value type for 'u' parameter, expected int64_param, bool_param, or string_param.",

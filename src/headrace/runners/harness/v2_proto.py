@@ -35,12 +35,14 @@ from headrace.runners.harness.tensors import (
     Reply,
     Request,
     Wanted,
+    count_of,
     once,
 )
 from headrace.runners.harness.words import Plain, ProtoWords, Words
 
 LARGEST_KEPT, MOST_KEPT = 512, 512  # bytes of a part of a message, and how many of them are remembered
 SIGN_32 = 1 << 31
+NO_DATA = "unable to find data for input tensor '{}' for model '{}' in request."
 # field of InferTensorContents → the kind that it stands for in sentences
 KINDS = {1: "BOOL", 2: "INT32", 3: "INT64", 4: "UINT32", 5: "UINT64", 6: "FP32", 7: "FP64", 8: "BYTES"}
 FIELDS = {
@@ -212,11 +214,24 @@ def _check_counts(inputs: list[Input], raw: list[memoryview], model: str) -> Non
         raise Refused(f"{len(raw)} raw_input_contents for {len(inputs)} inputs of model '{model}'")
     if raw and len(raw) < len(inputs):
         name = inputs[len(raw)].name
-        raise Refused(f"unable to find data for input tensor '{name}' for model '{model}' in request.")
+        raise Refused(NO_DATA.format(name, model))
     if not raw:
         for one in inputs:
-            if one.data is None:
-                one.data = []
+            _check_typed(one, model)
+
+
+def _check_typed(one: Input, model: str) -> None:
+    """Without contents it is empty, as its shape has to say."""
+    count = count_of(one.name, one.shape)
+    if one.data is None:
+        one.data = []
+        if count:
+            raise Refused(NO_DATA.format(one.name, model))
+    have = len(one.data)
+    if have != count:
+        raise Refused(
+            f"input '{one.name}' for model '{model}' has {have} values in its contents, but {count} by its shape"
+        )
 
 
 def _message(value: int | memoryview) -> memoryview:
