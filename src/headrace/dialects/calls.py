@@ -6,7 +6,7 @@ CALL   ← {id, model, version, json, stream, timeout, sequence, start, end}, an
          about}: whether there is such a model, and what its tensors are
 LEAVE  ← {id}: nobody wants the rest
 TELL   ← {}, and JSON of what the model measures by itself: a list of series (measures.py)
-RESULT → {id, error or null, fault, json, more}, and the body of the answer; the last one without `more`
+RESULT → {id, error or null, status, absent, json, more}, and the body of the answer; the last one without `more`
 
 A model may ask while it is asked itself, as long as that may take; about others at any time. Nothing that comes from it
 is to be trusted: whoever sends anything else loses this connection, and answers go on.
@@ -52,11 +52,12 @@ class Asked(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One answer, or why there is none. `absent`: there is no such model to be asked."""
+    """One answer, or why there is none. `status`: of HTTP, for the error. `absent`: there is no such model."""
 
     body: bytes = b""
     json: int = -1  # bytes of it that are JSON; -1: all
     error: str | None = None
+    status: int = 500
     absent: bool = False
     more: bool = False
 
@@ -208,8 +209,11 @@ class Calls(asyncio.Protocol):
     def _write(self, number: int, result: Result) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        header = {"id": number, "error": result.error, "absent": result.absent, "json": result.json}
-        self._transport.write(frame_start(RESULT, {**header, "more": result.more}, len(result.body)) + result.body)
+        header = {
+            "id": number, "error": result.error, "status": result.status, "absent": result.absent, "json": result.json,
+            "more": result.more,
+        }  # fmt: skip
+        self._transport.write(frame_start(RESULT, header, len(result.body)) + result.body)
 
     def _stop(self) -> None:
         running, self._running = self._running, {}

@@ -18,15 +18,17 @@ from headrace.catalog.models import Models
 from headrace.dialects.calls import Call, Reply, Result
 from headrace.domain.account import Principal, Role, Status, User
 from headrace.domain.body import BodyStore, whole
-from headrace.domain.errors import HeadraceError, Invalid, NotFound, NotReady, Unavailable
+from headrace.domain.errors import HeadraceError, Invalid, NotFound, NotReady, Unavailable, Unsupported
 from headrace.domain.ids import VersionKey
-from headrace.domain.question import Answer
+from headrace.domain.question import Answer, Fault
 from headrace.domain.tensor import TensorModel
 from headrace.inference.ask import Ask, Step
 from headrace.inference.measures import Measures
 
 DEEPEST = 8  # models in a chain that wait for each other
 LATE = "Request timeout expired"
+_STATUSES = {Unsupported: 501, Invalid: 400, Unavailable: 503}
+_FAULTS = {Fault.REQUEST: 400, Fault.UNSUPPORTED: 501, Fault.MODEL: 500}
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +64,12 @@ class Calls:
             async with asyncio.timeout(call.seconds):
                 await self._ask_for(call, reply)
         except TimeoutError:
-            await reply.say(Result(error=LATE))
+            await reply.say(Result(error=LATE, status=503))
         except (NotFound, NotReady) as error:
-            await reply.say(Result(error=error.message, absent=True))
+            await reply.say(Result(error=error.message, status=404, absent=True))
         except HeadraceError as error:
-            await reply.say(Result(error=error.message))
+            status = next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), 500)
+            await reply.say(Result(error=error.message, status=status))
         except Exception:  # one model's accident must not stop those who ask for all others
             logger.exception("a model's question to another model")
             await reply.say(Result(error="something went wrong in the server"))
@@ -103,7 +106,8 @@ class Calls:
     async def _result(self, answer: Answer) -> Result:
         output = answer.outputs.get("")
         if answer.error is not None or output is None:
-            return Result(error=answer.error, more=answer.more)
+            status = int(answer.meta.get("status", _FAULTS[answer.fault]))
+            return Result(error=answer.error, status=status, more=answer.more)
         body = output.body if isinstance(output.body, bytes) else await whole(output.body, self._blobs)
         return Result(body, int(answer.meta.get("json", -1)), more=answer.more)
 

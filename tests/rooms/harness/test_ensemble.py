@@ -57,7 +57,7 @@ class Server:
         if self.meet and model != "twice":
             self.together.wait()
         if model == "minus" and said["parameters"].get("fail"):
-            yield {"absent": False, "error": "no luck", "json": -1, "more": False}, memoryview(b"")
+            yield {"absent": False, "error": "no luck", "status": 400, "json": -1, "more": False}, memoryview(b"")
             return
         x = np.frombuffer(body[header["json"] :], np.int32)
         y = {"plus": x + 1, "twice": x * 2, "minus": -x}[model].tobytes()
@@ -109,8 +109,9 @@ def test_every_step_hears_what_the_request_says(tmp_path) -> None:
 
 
 def test_a_step_that_fails_fails_the_request(tmp_path) -> None:
-    with pytest.raises(TritonModelException, match="in ensemble 'all', no luck"):
+    with pytest.raises(TritonModelException, match="in ensemble 'all', no luck") as caught:
         made(tmp_path, *GRAPH).run(IN, asked(fail=True))
+    assert 400 == caught.value.status_code
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from headrace.dialects.calls import Asked, Call, Result
 from headrace.dialects.dialect import ReplicaInfo
 from headrace.domain.ids import VersionKey
 from headrace.domain.model import Scope
-from headrace.domain.question import Answer, Form, Output, Question
+from headrace.domain.question import Answer, Fault, Form, Output, Question
 from headrace.fleet.demand import Demand
 from headrace.fleet.routing import Replica, Routing
 from headrace.inference.ask import Ask
@@ -37,7 +37,7 @@ class Heard:
 
 
 class Model:
-    """Answers with its name, twice to a stream; "wait" waits for its gate, "fail" fails."""
+    """Answers with its name, twice to a stream; "wait" waits for its gate; "fail", "refuse" and "tell" are errors."""
 
     def __init__(self, name: str) -> None:
         self.name, self.gate, self.begun = name, asyncio.Event(), asyncio.Event()
@@ -53,6 +53,12 @@ class Model:
                 await self.gate.wait()
             if body == b"fail":
                 yield Answer(1, 2, 0.5, error="no luck")
+                continue
+            if body == b"refuse":
+                yield Answer(1, 2, 0.5, error="no such input", fault=Fault.REQUEST)
+                continue
+            if body == b"tell":
+                yield Answer(1, 2, 0.5, error="too cold", meta={"status": "422"})
                 continue
             output = {"": Output(self.name.encode(), "application/octet-stream")}
             if question.stream:
@@ -116,7 +122,9 @@ async def test_an_answer_many_and_an_error(house):
     assert [Result(b"b", 2)] == await house.asked("a", "b")
     assert [Result(b"b", 1, more=True), Result(b"b", 2)] == await house.asked("a", "b", stream=True)
     assert [Result(b"b", 2)] == await house.asked("a", "b", sequence=7, start=True, end=True)
-    assert [Result(error="no luck")] == await house.asked("a", "b", b"fail")
+    assert [Result(error="no luck", status=500)] == await house.asked("a", "b", b"fail")
+    assert [Result(error="no such input", status=400)] == await house.asked("a", "b", b"refuse")
+    assert [Result(error="too cold", status=422)] == await house.asked("a", "b", b"tell")
 
 
 async def test_what_the_owner_sees_and_no_more(house):
@@ -180,7 +188,7 @@ async def test_a_chain_has_an_end(house):
 
 async def test_no_longer_than_the_question_behind_it_may_take(house):
     await house.add("a", "b")
-    assert [Result(error=LATE)] == await house.asked("a", "b", b"wait", seconds=0.05)
+    assert [Result(error=LATE, status=503)] == await house.asked("a", "b", b"wait", seconds=0.05)
 
 
 async def test_who_is_stopped_waits_for_nobody_any_more(house):

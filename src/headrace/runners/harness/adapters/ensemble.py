@@ -10,7 +10,7 @@ from headrace.runners.harness.adapters.adapter import Asked
 from headrace.runners.harness.adapters.ensemble_graph import Step, Wrong
 from headrace.runners.harness.adapters.triton_calls import Outside, for_model
 from headrace.runners.harness.adapters.triton_config import Config, Configured
-from headrace.runners.harness.adapters.triton_requests import Tensor, TritonModelException
+from headrace.runners.harness.adapters.triton_requests import Tensor, TritonModelException, raised
 
 Arrays = dict[str, Any]
 
@@ -57,7 +57,7 @@ class Ensemble(Configured):
         request = self._requests.given(inputs, asked.id, asked.parameters, names).addressed(step.model, step.version)
         response = request.exec()
         if (error := response.error()) is not None:
-            raise TritonModelException(f"{where}, {error.message()}")
+            raise raised(error, f"{where}, ")
         given = {one.name(): one.as_numpy() for one in response.output_tensors()}
         if absent := [name for name in names if name not in given]:
             raise TritonModelException(f"{where}, {step} gave no output '{absent[0]}'")

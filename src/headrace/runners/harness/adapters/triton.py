@@ -19,18 +19,12 @@ from headrace.runners.harness.adapters import triton_shim
 from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given, Taker
 from headrace.runners.harness.adapters.triton_calls import Outside, for_model
 from headrace.runners.harness.adapters.triton_config import Config, Configured
-from headrace.runners.harness.adapters.triton_requests import InferenceRequest, InferenceResponse, Sender
+from headrace.runners.harness.adapters.triton_requests import InferenceRequest, InferenceResponse, Sender, raised
 from headrace.runners.harness.adapters.triton_sequences import InSequence
 from headrace.runners.harness.adapters.triton_warmup import warm_up
 from headrace.runners.harness.calls import Calls
 from headrace.runners.harness.flow import DECOUPLED, Unwanted
 from headrace.runners.harness.tensors import UNSUPPORTED, Refused
-
-_Error = triton_shim.TritonError
-STATUSES = {  # of HTTP, as Triton's server answers an error with this code
-    _Error.UNKNOWN: 400, _Error.INTERNAL: 500, _Error.NOT_FOUND: 404, _Error.INVALID_ARG: 400, _Error.UNAVAILABLE: 503,
-    _Error.UNSUPPORTED: 501, _Error.ALREADY_EXISTS: 400, _Error.CANCELLED: 400,
-}  # fmt: skip
 
 
 class PythonBackend(Configured):
@@ -97,16 +91,8 @@ def _done(result: Any) -> Any:
 def _given(response: InferenceResponse) -> Given:
     """Raises TritonModelException where the response is an error."""
     if (error := response.error()) is not None:
-        raise _raised(error)
+        raise raised(error)
     return Given({one.name(): one.as_numpy() for one in response.output_tensors()}, response.told or None)
-
-
-def _raised(error: Any) -> triton_shim.TritonModelException:
-    if not hasattr(error, "message"):
-        return triton_shim.TritonModelException(str(error))
-    failure = triton_shim.TritonModelException(error.message())
-    failure.status_code = STATUSES.get(error.code())
-    return failure
 
 
 class TorchScript(Configured):

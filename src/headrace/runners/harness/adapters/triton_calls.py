@@ -9,7 +9,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from headrace.runners.harness.adapters import triton_shim
+from headrace.runners.harness.adapters import triton_requests, triton_shim
 from headrace.runners.harness.adapters.triton_metrics import Metric, MetricFamily, MetricKind
 from headrace.runners.harness.adapters.triton_requests import (
     SEQUENCE_END,
@@ -17,7 +17,6 @@ from headrace.runners.harness.adapters.triton_requests import (
     InferenceRequest,
     InferenceResponse,
     Tensor,
-    TritonError,
     TritonModelException,
     text,
 )
@@ -57,7 +56,7 @@ class Outside:
             if told["absent"]:
                 raise TritonModelException(f"Failed for execute the inference request. {told['error']}")
             if told["error"] is not None:
-                yield InferenceResponse(error=TritonError(told["error"]))
+                yield InferenceResponse(error=triton_requests.told(told["error"], told["status"]))
             elif len(answer):
                 yield _response(answer, told["json"])
 

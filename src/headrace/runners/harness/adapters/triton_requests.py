@@ -62,6 +62,28 @@ class TritonError:
         return self._code
 
 
+STATUSES = {  # of HTTP, as Triton's server answers an error with this code
+    TritonError.UNKNOWN: 400, TritonError.INTERNAL: 500, TritonError.NOT_FOUND: 404, TritonError.INVALID_ARG: 400,
+    TritonError.UNAVAILABLE: 503, TritonError.UNSUPPORTED: 501, TritonError.ALREADY_EXISTS: 400,
+    TritonError.CANCELLED: 400,
+}  # fmt: skip
+_CODES = {status: code for code, status in STATUSES.items()} | {400: TritonError.INVALID_ARG}
+
+
+def told(message: str, status: int) -> TritonError:
+    """What the server said of a request to another model."""
+    return TritonError(message, _CODES.get(status, TritonError.INTERNAL))
+
+
+def raised(error: Any, where: str = "") -> TritonModelException:
+    """Of an error in a response. `where`: what stands before its message."""
+    if not hasattr(error, "message"):
+        return TritonModelException(f"{where}{error}")
+    failure = TritonModelException(f"{where}{error.message()}")
+    failure.status_code = STATUSES.get(error.code())
+    return failure
+
+
 class Tensor:
     def __init__(self, name: str | bytes, array: Any) -> None:
         self._name = text(name)
