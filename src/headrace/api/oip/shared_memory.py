@@ -45,7 +45,7 @@ class SharedMemory:
             Endpoint("GET", f"{system}/status", "A region", ask, self.one, answer=list[Registered]),
             Endpoint("POST", f"{system}/register", "Register a region", ask, self.register, body=bytes,
                      body_schema=Registration, errors=(501,)),
-            Endpoint("POST", f"{SYSTEM}/register", "Nothing without a name", ask, self.nameless),
+            Endpoint("POST", f"{SYSTEM}/register", "Nothing without a name", ask, self.nameless, errors=(400,)),
             Endpoint("POST", f"{system}/unregister", "Forget a region", ask, self.unregister),
             Endpoint("POST", f"{SYSTEM}/unregister", "Forget all regions", ask, self.unregister),
             Endpoint("GET", f"{CUDA}/status", "Regions: none", ask, self.no_cuda, answer=list[str]),

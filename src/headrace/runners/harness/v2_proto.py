@@ -114,7 +114,7 @@ class ProtoForm:
                     f"contents field must not be specified when using raw_input_contents for '{one.name}' for model "
                     f"'{model}'"
                 )
-        _check_counts(inputs, raw, model)
+        _check_counts(inputs, raw, self._facts)
 
     def _input(self, message: memoryview) -> Input:
         if len(message) > LARGEST_KEPT:
@@ -209,7 +209,8 @@ class ProtoForm:
         return start
 
 
-def _check_counts(inputs: list[Input], raw: list[memoryview], model: str) -> None:
+def _check_counts(inputs: list[Input], raw: list[memoryview], facts: Facts) -> None:
+    model = facts.name
     if len(raw) > len(inputs):
         raise Refused(f"{len(raw)} raw_input_contents for {len(inputs)} inputs of model '{model}'")
     if raw and len(raw) < len(inputs):
@@ -217,18 +218,18 @@ def _check_counts(inputs: list[Input], raw: list[memoryview], model: str) -> Non
         raise Refused(NO_DATA.format(name, model))
     if not raw:
         for one in inputs:
-            _check_typed(one, model)
+            _check_typed(one, model, loose=facts.loose and one.datatype == "BYTES")
 
 
-def _check_typed(one: Input, model: str) -> None:
-    """Without contents it is empty, as its shape has to say."""
+def _check_typed(one: Input, model: str, *, loose: bool) -> None:
+    """Without contents it is empty, as its shape has to say. `loose`: it may say something else: see loose.py."""
     count = count_of(one.name, one.shape)
     if one.data is None:
         one.data = []
         if count:
             raise Refused(NO_DATA.format(one.name, model))
     have = len(one.data)
-    if have != count:
+    if have != count and not loose:
         raise Refused(
             f"input '{one.name}' for model '{model}' has {have} values in its contents, but {count} by its shape"
         )
