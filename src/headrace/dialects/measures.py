@@ -1,5 +1,6 @@
 """What models measure by themselves, as it comes from a replica: series of Prometheus. Not to be trusted."""
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import msgspec
@@ -14,7 +15,10 @@ _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 
 class Series(msgspec.Struct, frozen=True, array_like=True):
-    """`value` of a histogram is the sum of what was observed; `counts` has one number more than `bounds`."""
+    """`value` of a histogram is the sum of what was observed; `counts` has one number more than `bounds`.
+
+    All others have neither.
+    """
 
     name: _Name
     kind: Literal["counter", "gauge", "histogram"]
@@ -30,8 +34,11 @@ class Series(msgspec.Struct, frozen=True, array_like=True):
             raise ValueError("a name of our own")
         if len({label for label, _ in self.labels}) < len(self.labels):
             raise ValueError("a label stands twice")
-        if self.kind == "histogram" and len(self.counts) != len(self.bounds) + 1:
+        buckets = (len(self.bounds), len(self.bounds) + 1) if self.kind == "histogram" else (0, 0)
+        if (len(self.bounds), len(self.counts)) != buckets:
             raise ValueError("its buckets do not fit")
+        if any(low >= high for low, high in pairwise(self.bounds)):
+            raise ValueError("its buckets are not in order")
 
 
 read = msgspec.json.Decoder(list[Series]).decode

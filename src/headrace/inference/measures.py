@@ -122,7 +122,7 @@ def _labels(one: Series, caller: VersionKey) -> Labels:
     """What the model says of itself stands; else who it is."""
     given = dict(one.labels)
     ours = {"model": caller.model, "version": caller.version}
-    return tuple(given.items()) + tuple((label, value) for label, value in ours.items() if label not in given)
+    return tuple(sorted(given.items())) + tuple((label, value) for label, value in ours.items() if label not in given)
 
 
 def _samples(family: _Family) -> Iterable[Sample]:

@@ -196,7 +196,18 @@ async def test_what_a_model_measures_by_itself_until_it_is_gone():
     assert teller in exchange.left
 
 
-@pytest.mark.parametrize("body", [b"{}", b'[["a b", "counter", "", [], 1]]', b"[" + b" " * (3 << 20) + b"]"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'[["a b", "counter", "", [], 1]]',
+        b'[["a", "counter", "", [], 1, [], [1]]]',
+        b'[["a", "gauge", "", [], 1, [1.0], []]]',
+        b'[["a", "histogram", "", [], 1, [2.0, 1.0], [1, 1, 1]]]',
+        b'[["a", "histogram", "", [], 1, [1.0], [1]]]',
+        b"[" + b" " * (3 << 20) + b"]",
+    ],
+)
 async def test_who_measures_nonsense_is_not_heard_any_more(body, monkeypatch):
     monkeypatch.setattr("rooms.dialects.test_calls.MOST", 10 << 20)
     async with Line(exchange := Exchange()) as line:
