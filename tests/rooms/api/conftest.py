@@ -4,6 +4,12 @@ import pytest
 from rooms.api.house import house
 
 
+@pytest.fixture(autouse=True)
+def _fate_at_once(monkeypatch):
+    """The replicas of these houses have no process that could say why they are gone: nobody waits for it."""
+    monkeypatch.setattr("headrace.fleet.seat.FATE", 0.0)
+
+
 @pytest.fixture
 async def home(tmp_path):
     async with house(tmp_path) as found:

@@ -6,6 +6,12 @@ from rooms.jobs import house
 
 
 @pytest.fixture(autouse=True)
+def _fate_at_once(monkeypatch):
+    """The replicas of these houses have no process that could say why they are gone: nobody waits for it."""
+    monkeypatch.setattr("headrace.fleet.seat.FATE", 0.0)
+
+
+@pytest.fixture(autouse=True)
 def _database_of_houses(request, monkeypatch):
     if "engine" not in request.fixturenames or request.getfixturevalue("engine") != "postgresql":
         yield
