@@ -345,8 +345,13 @@ class FastHttp(Http1):
         self._linger()
 
     def _linger(self) -> None:
-        """Reads on for a while and throws away: closing at once would take the answer with it."""
+        """Says that it was the last answer, reads on for a while and throws away (RFC 9112, 9.6).
+
+        Closing at once could take the answer with it.
+        """
         self._lingering = True
+        if self.transport.can_write_eof():  # TLS cannot
+            self.transport.write_eof()
         self.flow.resume_reading()
         self.loop.call_later(LINGER, self.transport.close)
 
