@@ -18,7 +18,7 @@ from headrace.runners.runner import Ending
 from headrace.runners.stillness import Stillness
 
 LOOK = 0.25  # seconds between two looks at the limits
-LOOK_AT_REST = 0.5  # the same after one at which the replica had not run since the one before
+LOOK_AT_REST = 1.0  # the same after one at which the replica had not run since the one before
 KILL_AFTER = 2.0  # seconds for the first process to end what it has below it
 READ = 64 * 1024
 MOST_LOG = 16 << 20  # bytes that a model may print between two looks; then it has to wait
