@@ -8,6 +8,7 @@ None of the three is ever changed. They are not frozen because that would make e
 and some are made for every request.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -31,6 +32,10 @@ class Fault(StrEnum):
     MODEL = "model"  # the model failed, or says so
     REQUEST = "request"  # the question breaks a rule of its form
     UNSUPPORTED = "unsupported"  # understood, but this model cannot do it
+
+
+STATUSES = {Fault.REQUEST: 400, Fault.UNSUPPORTED: 501, Fault.MODEL: 500}  # of HTTP
+_NAMED = re.compile(r"[45][0-9]{2}")
 
 
 @dataclass(slots=True)
@@ -64,3 +69,11 @@ class Answer:
     fault: Fault = Fault.MODEL
     meta: Mapping[str, str] = field(default_factory=dict)
     more: bool = False  # further answers to the same question follow
+
+    @property
+    def status(self) -> int:
+        """Of HTTP, for its error. A model may name one for a failure of its own; what is none is ignored."""
+        said = self.meta.get("status", "")
+        if self.fault is Fault.MODEL and _NAMED.fullmatch(said):
+            return int(said)
+        return STATUSES[self.fault]

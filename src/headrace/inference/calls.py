@@ -20,7 +20,7 @@ from headrace.domain.account import Principal, Role, Status, User
 from headrace.domain.body import BodyStore, whole
 from headrace.domain.errors import HeadraceError, Invalid, NotFound, NotReady, Unavailable, Unsupported
 from headrace.domain.ids import VersionKey
-from headrace.domain.question import Answer, Fault
+from headrace.domain.question import Answer
 from headrace.domain.tensor import TensorModel
 from headrace.inference.ask import Ask, Step
 from headrace.inference.measures import Measures
@@ -28,7 +28,6 @@ from headrace.inference.measures import Measures
 DEEPEST = 8  # models in a chain that wait for each other
 LATE = "Request timeout expired"
 _STATUSES = {Unsupported: 501, Invalid: 400, Unavailable: 503}
-_FAULTS = {Fault.REQUEST: 400, Fault.UNSUPPORTED: 501, Fault.MODEL: 500}
 
 logger = logging.getLogger(__name__)
 
@@ -106,8 +105,7 @@ class Calls:
     async def _result(self, answer: Answer) -> Result:
         output = answer.outputs.get("")
         if answer.error is not None or output is None:
-            status = int(answer.meta.get("status", _FAULTS[answer.fault]))
-            return Result(error=answer.error, status=status, more=answer.more)
+            return Result(error=answer.error, status=answer.status, more=answer.more)
         body = output.body if isinstance(output.body, bytes) else await whole(output.body, self._blobs)
         return Result(body, int(answer.meta.get("json", -1)), more=answer.more)
 

@@ -26,7 +26,7 @@ from headrace.dialects.slots import Slots
 from headrace.domain.body import BodyStore, Slot, whole
 from headrace.domain.clock import now
 from headrace.domain.errors import HeadraceError, StorageFailed, Unavailable
-from headrace.domain.question import Answer, Fault, Form, Output, Question
+from headrace.domain.question import Answer, Form, Output, Question
 from headrace.domain.version import Version
 from headrace.inference.ask import Ask, Tell, Ticket
 from headrace.settings import OipSettings
@@ -35,8 +35,6 @@ from headrace.telemetry.trace import TRACEPARENT, checked_traceparent
 LONGEST_ID = 1024  # characters of an X-Request-Id
 LONGEST_ACCEPT = 200
 LENGTH_DIGITS = 18
-
-_FAULTS = {Fault.REQUEST: 400, Fault.UNSUPPORTED: 501, Fault.MODEL: 500}
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +231,8 @@ def _headers(answer: Answer, output: Output, identifier: str) -> list[tuple[byte
 
 def said_no(answer: Answer, identifier: str) -> Reply:
     """The replica answered with an error."""
-    status = _FAULTS[answer.fault]
-    given = answer.meta.get("status", "")
-    if answer.fault is Fault.MODEL and given.isascii() and given.isdigit() and 400 <= int(given[:4]) <= 599:  # noqa: PLR2004 - HTTP's errors
-        status = int(given)
     body = msgspec.json.encode(errors.ErrorBody(answer.error or ""))
-    return Reply(status, body, [_JSON, (b"x-request-id", header_id(answer, identifier))])
+    return Reply(answer.status, body, [_JSON, (b"x-request-id", header_id(answer, identifier))])
 
 
 def refused(error: Exception, identifier: str = "") -> Reply:
