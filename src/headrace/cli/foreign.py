@@ -25,11 +25,11 @@ _VERSION = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?([-+][0-9A-Za
 
 def said(folder: Path) -> dict[str, str]:
     """`name` and `version`, where the folder's own files say them."""
-    found = _settings(folder) if (folder / SETTINGS).is_file() else _config(folder)
     if (folder / SETTINGS).is_file():
+        found = _settings(folder)
         version = _mapping(found.get("parameters")).get("version")
     else:
-        known = recognise(folder)
+        found, known = _config(folder), recognise(folder)
         version = known.path.partition("/")[0] if known is not None and known.format == "triton" else None
     told = {"name": found.get("name"), "version": semantic(str(version or ""))}
     return {key: value for key, value in told.items() if isinstance(value, str) and value}

@@ -6,6 +6,7 @@ request or else with zeros (deployment/trial.py). A version that fails on the wa
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from itertools import count
 
 from headrace.accounts import access
@@ -62,14 +63,11 @@ class Loading:
                 made = await self._rooms.models.create(name, f"{number}.0.0", principal, now())
                 return VersionKey(made.identifier, f"{number}.0.0")
         check_own(principal, model, name)
-        keys = (VersionKey(model.identifier, f"{number}.0.{patch}") for patch in count())
-        while (key := next(keys)).version in model.versions:
-            pass
+        texts = (f"{number}.0.{patch}" for patch in count())
+        free = (VersionKey(model.identifier, text) for text in texts if text not in model.versions)
         while True:
-            try:
-                return (await self._rooms.versions.create(key, principal.user.email, now())).key
-            except Conflict:  # it was deleted, and its jobs still name it; or another server was faster
-                key = next(keys)
+            with suppress(Conflict):  # it was deleted, and its jobs still name it; or another server was faster
+                return (await self._rooms.versions.create(next(free), principal.user.email, now())).key
 
     async def _bring_in(self, key: VersionKey, found: Brought) -> None:
         limit = self._rooms.settings.server.upload_limit

@@ -198,11 +198,8 @@ class TensorDesk:
             body, meta = self._forms[asked.form].encode(reply, asked.meta)
             within(len(body), self._at_most)
             names, bodies = [("", len(body))], [body]
-        if batched and inputs and inputs[0].shape[:1] != ONE:
-            meta = {
-                **meta,
-                "rows": str(rows_of(reply.request) or 1),
-            }  # for statistics: see headrace/inference/counts.py
+        if batched and inputs and inputs[0].shape[:1] != ONE:  # for statistics: headrace/inference/counts.py
+            meta = {**meta, "rows": str(rows_of(reply.request) or 1)}
         return names, bodies, meta
 
     def groups(self, requests: list[tuple[int, Request]]) -> list[list[int]]:
