@@ -4,14 +4,15 @@ A question is named bodies, passed on undecoded. How the bytes are to be underst
 replica's own code decodes them: a Modzy input is files by name; an Open Inference request will be one body in its
 own encoding. Many questions may be handed over at once; a replica that can batch runs them together.
 
-None of the three is ever changed. They are not frozen because that would make each of them four times as slow to make,
-and some are made for every request.
+None of the three is ever changed. They are no frozen dataclasses, as their neighbours are, because some are made for
+every request, and a structure of msgspec's is made ten times as fast.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 from headrace.domain.body import Body, Given
 from headrace.domain.clock import Millis
@@ -38,36 +39,33 @@ STATUSES = {Fault.REQUEST: 400, Fault.UNSUPPORTED: 501, Fault.MODEL: 500}  # of 
 _NAMED = re.compile(r"[45][0-9]{2}")
 
 
-@dataclass(slots=True)
-class Question:
+class Question(msgspec.Struct):
     """`meta` holds short facts that belong to the form, such as the length of the JSON before binary tensors."""
 
     inputs: Mapping[str, Given]
     form: Form = Form.FILES
     explain: bool = False
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = {}
     stream: bool = False  # it may have any number of answers
 
 
-@dataclass(slots=True)
-class Output:
+class Output(msgspec.Struct):
     """One named output. `media_type` is what the model said, or what its bytes are: JSON, text or neither."""
 
     body: Body
     media_type: str
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct):
     """Outputs by name, or the reason why there are none. Times are the replica's wall clock, UTC."""
 
     started: Millis
     ended: Millis
     latency: float  # milliseconds inside the model
-    outputs: Mapping[str, Output] = field(default_factory=dict)
+    outputs: Mapping[str, Output] = {}
     error: str | None = None
     fault: Fault = Fault.MODEL
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = {}
     more: bool = False  # further answers to the same question follow
 
     @property

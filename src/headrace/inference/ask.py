@@ -8,8 +8,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import replace
 from time import monotonic
+
+import msgspec
 
 from headrace.domain.ids import VersionKey
 from headrace.domain.question import Answer, Form, Question
@@ -94,7 +95,7 @@ class Ask:
         if tracer is None:
             return await self._batching.ask(key, question, patience, timeout)
         with tracer.span("ask", question.meta.get(TRACEPARENT, ""), _attributes(key, question)) as span:
-            traced = replace(question, meta={**question.meta, TRACEPARENT: span.traceparent})
+            traced = msgspec.structs.replace(question, meta={**question.meta, TRACEPARENT: span.traceparent})
             answer = await self._batching.ask(key, traced, patience, timeout)
             span.note({"headrace.model_ms": answer.latency, "headrace.error": answer.error or ""})
             return answer
@@ -109,7 +110,7 @@ class Ask:
         """
         way = self._way(key, step, patience)
         with self._shown(key, question) as say, self._traced("stream", key, question) as (asked, note):
-            streamed = replace(asked, stream=True)
+            streamed = msgspec.structs.replace(asked, stream=True)
             async with aclosing(self._streams.ask(way, streamed, self._counts[key], timeout)) as answers:
                 async for answer in answers:
                     note(answer)
@@ -158,7 +159,7 @@ class Ask:
             return
         with tracer.aside(name, question.meta.get(TRACEPARENT, ""), _attributes(key, question)) as span:
             said = _Said(span)
-            yield replace(question, meta={**question.meta, TRACEPARENT: span.traceparent}), said.note
+            yield msgspec.structs.replace(question, meta={**question.meta, TRACEPARENT: span.traceparent}), said.note
 
     def _tracer_for(self, key: VersionKey, question: Question) -> Tracer | None:
         """None where this question gets no span."""

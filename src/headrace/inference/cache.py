@@ -11,11 +11,12 @@ Jobs, streams and sequences never come here.
 import re
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic_ns
 from typing import Any
 
+import msgspec
 from blake3 import blake3
 
 from headrace.domain.body import Slot
@@ -98,7 +99,7 @@ class Cache:
 
 def _with_identifier(question: Question) -> Question:
     """So that it is known which one stands in the answer."""
-    return replace(question, meta={**question.meta, "id": str(uuid.uuid4())})
+    return msgspec.structs.replace(question, meta={**question.meta, "id": str(uuid.uuid4())})
 
 
 def _said(question: Question) -> Same:

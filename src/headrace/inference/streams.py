@@ -12,8 +12,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import monotonic
+
+import msgspec
 
 from headrace.domain.errors import HeadraceError, LimitReached, ModelFailed, ReplicaLost, Unavailable
 from headrace.domain.question import Answer, Question
@@ -147,7 +149,7 @@ class _Tally:
         self._counts.respond(self._place, answer)
         self._place += 1
         if not answer.more:
-            whole = replace(answer, latency=self._latency, meta={})
+            whole = msgspec.structs.replace(answer, latency=self._latency, meta={})
             self._counts.take_stream(whole, int(1e9 * (monotonic() - self._begun)))
 
 

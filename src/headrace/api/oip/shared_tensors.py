@@ -143,8 +143,10 @@ class Sharing:
 def _answer(answer: Answer, text: bytes, rest: bytes) -> Answer:
     meta = {key: value for key, value in answer.meta.items() if key != "json"}
     if rest:
-        return replace(answer, outputs={"": Output(text + rest, OCTETS)}, meta={**meta, "json": str(len(text))})
-    return replace(answer, outputs={"": Output(text, JSON)}, meta=meta)
+        return msgspec.structs.replace(
+            answer, outputs={"": Output(text + rest, OCTETS)}, meta={**meta, "json": str(len(text))}
+        )
+    return msgspec.structs.replace(answer, outputs={"": Output(text, JSON)}, meta=meta)
 
 
 def _object(text: bytes) -> Raw:

@@ -5,6 +5,7 @@ import gc
 import json
 from dataclasses import replace
 
+import msgspec
 import pytest
 from rooms.api.house import house
 from rooms.api.oip.served import Echo, publish, request, served
@@ -85,7 +86,7 @@ class Quiet(Echo):
 
     async def run(self, questions, timeout):
         async for answer in super().run(questions, timeout):
-            yield replace(answer, meta={})
+            yield msgspec.structs.replace(answer, meta={})
 
 
 @pytest.mark.parametrize("size", [1, 10_000])
