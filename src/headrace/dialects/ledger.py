@@ -11,6 +11,7 @@ from headrace.domain.errors import LimitReached, ReplicaLost
 from headrace.domain.question import Answer, Form, Output, Question
 
 LONGEST_ERROR = 4_000  # characters
+_FILES, _REST = Form.FILES, Form.V2_REST  # looked at for every answer
 UNDER_WAY = "the model wrote into its connection to the server"
 
 
@@ -96,15 +97,15 @@ class Ledger:
         forms, largest, stream = self._forms, self._max_output, self._stream
         for head in heads:
             size = head.outputs
-            if type(size) is not int or stream or size > largest or head.more or forms[0] is Form.FILES:
+            if type(size) is not int or stream or size > largest or head.more or forms[0] is _FILES:
                 answer, start = self._any(head, data, start)
                 answers.append(answer)
                 continue
-            body, meta = data[start : start + size], head.meta
-            start += size
-            media = JSON if forms.popleft() is Form.V2_REST and "json" not in meta else BINARY
-            outputs = {"": Output(body, media)}
+            end, meta = start + size, head.meta
+            media = JSON if forms.popleft() is _REST and "json" not in meta else BINARY
+            outputs = {"": Output(data[start:end], media)}
             answers.append(Answer(head.started, head.ended, head.latency, outputs, None, head.fault, meta))
+            start = end
         return answers
 
     def _any(self, head: AnswerHead, data: bytes, start: int) -> tuple[Answer, int]:

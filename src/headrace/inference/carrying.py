@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from time import monotonic
 
 from headrace.domain.errors import HeadraceError
-from headrace.domain.question import Answer
+from headrace.domain.question import Answer, Question
 from headrace.fleet.seat import Seat
 from headrace.inference.counts import Counts, Ran
 from headrace.inference.queue import Ticket
@@ -16,10 +16,15 @@ class Carrying:
         self._ran = Ran(together=seat.info.batches)
         self._handed = handed = monotonic()
         self._answered = 0
-        self.questions = [ticket.question for ticket in batch]
-        self.timeout = max([ticket.timeout for ticket in batch])
+        self.questions: list[Question] = []
+        timeout = waited = 0.0
+        for ticket in batch:
+            self.questions.append(ticket.question)
+            waited += handed - ticket.arrived
+            timeout = max(timeout, ticket.timeout)
+        self.timeout = timeout
         counts.queued += len(batch)
-        counts.queue_ns += int(1e9 * (handed * len(batch) - sum([ticket.arrived for ticket in batch])))
+        counts.queue_ns += int(1e9 * waited)
 
     def __len__(self) -> int:
         return len(self._batch)

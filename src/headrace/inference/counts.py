@@ -10,7 +10,6 @@ questions that were sent together took several.
 """
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -63,7 +62,12 @@ class Ran:
 
     def sizes(self) -> Mapping[int, int]:
         """Calls by their elements."""
-        return Counter(self._calls.values()) if self._together else self._sizes
+        if not self._together:
+            return self._sizes
+        found: dict[int, int] = {}
+        for elements in self._calls.values():  # nearly always one
+            found[elements] = found.get(elements, 0) + 1
+        return found
 
 
 @dataclass(slots=True)
@@ -213,7 +217,8 @@ class Counts:
             latency = answer.latency
             buckets[bisect_left(BOUNDS, latency / 1000)] += 1
             latencies += latency
-            infers += min(taken_ns, int(latency * 1e6))
+            infer = int(latency * 1e6)
+            infers += min(taken_ns, infer)
             plain += 1
         if plain:
             self.latency += latencies

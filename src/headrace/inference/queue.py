@@ -32,18 +32,16 @@ class Ticket:
     `tell` is called once, with the answer or the reason why there is none; never when the caller has gone.
     """
 
-    __slots__ = (
-        "alone", "arrived", "over", "patience", "question", "queue", "size", "tell", "timeout", "tries", "until",
-    )  # fmt: skip
+    # so it is with most, from beginning to end
+    tries = 0  # replicas that were lost around it
+    alone = False  # it may have been the cause: asked once more, by itself
+    over = False  # it was told how it ended, or its caller is gone
 
     def __init__(self, queue: "Queue", question: Question, tell: Tell, patience: float, timeout: float) -> None:
         self.queue, self.question, self.tell = queue, question, tell
         self.patience, self.timeout = patience, timeout
-        self.arrived = monotonic()
-        self.until = self.arrived + patience
-        self.tries = 0  # replicas that were lost around it
-        self.alone = False  # it may have been the cause: asked once more, by itself
-        self.over = False  # it was told how it ended, or its caller is gone
+        self.arrived = arrived = monotonic()
+        self.until = arrived + patience
         body = question.inputs.get("")
         self.size = len(body) if type(body) is bytes else sum(map(size_of, question.inputs.values()))
 
@@ -146,11 +144,11 @@ class Queue:
     def take(self, info: ReplicaInfo, helpers: int, at: float) -> list[Ticket]:
         """The next batch for a replica, when `helpers` others are free. `at`: whose patience ended before is late."""
         self.most, self._together, self.cached = self._most(info), info.batches, info.cached
-        most = min(self.most, math.ceil(self.live / (1 + helpers)))
+        room = min(self.most, math.ceil(self.live / (1 + helpers)) if helpers else self.live)
         tickets, largest = self._tickets, self._settings.batch_bytes
         batch: list[Ticket] = []
         size = 0
-        while tickets and len(batch) < most:
+        while tickets and room:
             ticket = tickets[0]
             if batch and (ticket.alone or size + ticket.size > largest):
                 break
@@ -164,9 +162,10 @@ class Queue:
                 continue
             batch.append(ticket)
             size += ticket.size
+            room -= 1
             if ticket.alone:
                 break
-        if not self.live:
+        if self.standing and not self.live:
             self._empty()
         if batch:
             self._before, self._usual = self._usual, len(batch)
