@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,10 +28,9 @@ class Answers:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._heads: list[tuple[Any, ...]] = []
-        self._bodies: list[bytes | memoryview] = []
+        self._ready: deque[tuple[tuple[Any, ...], Bodies]] = deque()
         self._size = self._frames = 0
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of sending
         self._wake = threading.Event()
         self._watched = False  # somebody looks for answers that are late
         self._forked = False
@@ -41,15 +41,14 @@ class Answers:
         """`head` as in an ANSWERS frame; its third field is the latency."""
         if self._forked:
             os._exit(0)  # a fork of the model came back here: only the first process answers
-        with self._lock:
-            self._heads.append(head)
-            self._bodies += bodies
-            self._size += len(bodies[0]) if len(bodies) == 1 else sum(map(len, bodies))
-            if last or self._size > FLUSH_BYTES or head[2] > SLOW:
-                self._flush()
-            elif not self._watched:
-                self._watched = True
-                self._wake.set()
+        self._ready.append((head, bodies))
+        # with the other thread in between it may be too large, and a frame leave earlier than it need
+        self._size += len(bodies[0]) if len(bodies) == 1 else sum(map(len, bodies))
+        if last or self._size > FLUSH_BYTES or head[2] > SLOW:
+            self._flush()
+        elif not self._watched:
+            self._watched = True
+            self._wake.set()
 
     def send(self, kind: int, header: object, bodies: Bodies = ()) -> None:
         text = dumps(header)
@@ -66,24 +65,30 @@ class Answers:
         self._forked = True
 
     def _flush(self) -> None:
-        if self._heads:
-            heads, bodies = self._heads, self._bodies
-            self._heads, self._bodies, self._size = [], [], 0
-            self._frames += 1
-            self.send(ANSWERS, heads, bodies)
+        ready = self._ready
+        with self._lock:
+            heads: list[tuple[Any, ...]] = []
+            bodies: list[bytes | memoryview] = []
+            while ready:  # one more may be added meanwhile
+                head, own = ready.popleft()
+                heads.append(head)
+                bodies += own
+            self._size = 0
+            if heads:
+                self._frames += 1
+                self.send(ANSWERS, heads, bodies)
 
     def _late(self) -> None:
         """Looks at a steady pace while there are answers: being woken for each of them would cost more than they do."""
         rests = seen = 0
         while True:
-            if rests == RESTS:
+            if rests == RESTS and not self._ready:  # one that comes from here on wakes us: `_watched` is False
                 self._wake.wait()
                 self._wake.clear()
             time.sleep(FLUSH_SECONDS)
-            with self._lock:
-                try:
-                    self._flush()
-                except OSError:
-                    return  # the main thread finds the same out by itself
-                rests = rests + 1 if self._frames == seen else 0
-                seen, self._watched = self._frames, rests < RESTS
+            try:
+                self._flush()
+            except OSError:
+                return  # the main thread finds the same out by itself
+            rests = rests + 1 if self._frames == seen else 0
+            seen, self._watched = self._frames, rests < RESTS

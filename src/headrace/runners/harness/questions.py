@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from headrace.runners.harness.slots import Slots
@@ -34,18 +34,22 @@ class Started(Protocol):
 class Asked:
     """One entry of an ASK frame. `names`: of files, with sizes; `slot`: number of the memory where a body lies."""
 
-    __slots__ = ("explain", "form", "meta", "names", "size", "slot")
+    # so it is with most; and without __slots__ one is made faster
+    explain = False
+    names: Sequence[tuple[str, int]] = ()
+    slot: int | None = None
 
     def __init__(self, entry: list[Any]) -> None:
-        self.names: list[tuple[str, int]]
-        self.meta: dict[str, str]
+        self.form: str
         self.size: int
+        self.meta: dict[str, str]
         first = entry[0]
         if type(first) is not bool:
-            self.explain, self.form, self.size, self.meta, self.names = False, first, entry[1], entry[2], []
-            self.slot: int | None = entry[3] if len(entry) > SLOT else None
+            self.form, self.size, self.meta = first, entry[1], entry[2]
+            if len(entry) > SLOT:
+                self.slot = entry[3]
         else:
-            self.explain, self.form, self.meta, self.names, self.slot = first, FILES, {}, entry[1], None
+            self.explain, self.form, self.meta, self.names = first, FILES, {}, entry[1]
             self.size = sum([size for _, size in self.names])
 
 
@@ -90,14 +94,13 @@ def own(body: bytes | bytearray | memoryview) -> bytearray:
 class Clock:
     """When a turn began and how long it took: the first three fields of an answer's head."""
 
-    __slots__ = ("_begin", "_wall")
-
     def __init__(self) -> None:
         self._wall, self._begin = time.time(), time.perf_counter()
 
     def stop(self, together: int) -> tuple[int, int, float]:
         """Milliseconds since 1970 twice, milliseconds for each of those that ran together."""
-        took, wall = 1000 * (time.perf_counter() - self._begin), 1000 * self._wall
+        took = 1000 * (time.perf_counter() - self._begin)
+        wall = 1000 * self._wall
         return int(wall), int(wall + took), took / together
 
 

@@ -185,13 +185,13 @@ class JsonForm:
         if ORJSON is None or "bare" in meta:
             return None
         model = words.first.model or meta.get("model") or self._facts.name
-        parts = [b'{"id":', _quoted(meta["id"]).encode()]
+        one_id = _quoted(meta["id"]).encode()
         if len(outputs) == 1 and not binary:
-            [(name, datatype, array)] = outputs
-            begin = self._begins.get((model, name, array.shape)) or self._begin(model, name, datatype, array.shape)
-            parts += (begin, _dumps(array.ravel(), option=_ARRAYS), b"}]}")
-            return b"".join(parts), {}
-        parts.append(self._named(model))
+            name, datatype, array = outputs[0]
+            shape = array.shape
+            begin = self._begins.get((model, name, shape)) or self._begin(model, name, datatype, shape)
+            return b"".join((b'{"id":', one_id, begin, _dumps(array.ravel(), option=_ARRAYS), b"}]}")), {}
+        parts = [b'{"id":', one_id, self._named(model)]
         tails: list[bytes] = []
         begin = b',"outputs":['
         for name, datatype, array in outputs:
