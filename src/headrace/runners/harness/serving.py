@@ -20,7 +20,7 @@ from headrace.runners.harness.answers import ASK, FAILED, FORGET, HEAD, READY, A
 from headrace.runners.harness.failures import log, sentence
 from headrace.runners.harness.files_model import FilesDesk, FilesModel
 from headrace.runners.harness.jsons import loads
-from headrace.runners.harness.questions import FILES, HTTP, Asked, Bodies, Started
+from headrace.runners.harness.questions import FILES, HTTP, Arriving, Asked, Bodies, Started
 from headrace.runners.harness.slots import DESCRIPTOR, NONE, Slots
 
 CELL = struct.Struct("=QQQQ")  # as in headrace/dialects/cell.py: the first two are ours to write
@@ -211,7 +211,7 @@ def main(arguments: list[str]) -> int:
     connection = socket.socket(fileno=int(arguments[0]))
     connection.set_inheritable(False)
     head, shared = _shared(connection)
-    reader = io.BufferedReader(socket.SocketIO(connection, "r"), READ_AHEAD)
+    reader = io.BufferedReader(Arriving(connection), READ_AHEAD)
     settings = json.loads(reader.read(HEAD.unpack(head)[1]))
     answers = Answers(connection)
     try:
