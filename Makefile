@@ -13,7 +13,7 @@ demo: $(UV) ## start a server, deploy two real models, run jobs on them, show th
 
 test: $(UV) ## the whole suite, on real parts
 	@$(UV) sync --quiet --frozen
-	PATH="$(abspath $(dir $(UV))):$$PATH" .venv/bin/pytest -n $(JOBS) --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= PATH="$(abspath $(dir $(UV))):$$PATH" .venv/bin/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: lint test ## everything that CI runs
 
