@@ -64,14 +64,16 @@ async def test_without_needs_there_is_a_bare_environment_and_no_uv_is_asked(tmp_
 
 async def test_packages_are_installed_and_compiled(tmp_path, environments) -> None:
     folder = model(tmp_path, requirements_txt="# ours\nalpha>=1.0 \\\n    # more\nbeta ; python_version > '3'\n")
-    make_wheel(folder / "wheels", "alpha")
+    inside = {f"deep/{where}__init__.py": "" for where in ("", "tests/")}
+    make_wheel(folder / "wheels", "alpha", files=inside)
     make_wheel(folder / "wheels", "beta")
     told: list[int] = []
 
     python = await environments.prepare(folder, told.append)
 
     assert "alpha 1.0 beta 1.0" == said(python, "import alpha, beta; print(alpha.VALUE, beta.VALUE)")
-    assert 1 == len(list(python.parent.parent.glob("lib/*/site-packages/__pycache__/alpha*.pyc")))
+    compiled = {file.parent.parent.name for file in python.parent.parent.glob("lib/**/__pycache__/*.pyc")}
+    assert {"site-packages", "deep"} == compiled  # what packages test themselves with stays source
     assert sorted(told) == told
     assert [10, 30, 70, 80, 95, 100] == told
 

@@ -21,6 +21,7 @@ from headrace.settings import RunnerSettings
 SAID = {"Resolved": 30, "Prepared": 70, "Installed": 80}
 # beside numpy, by module, where they can be had: without them only speed is lost
 QUICKER = {"orjson": "orjson==3.13.0", "simdjson": "pysimdjson==7.0.2"}
+OWN_TESTS = r"/site-packages/.+/tests/"  # of packages: often half of their files, and no model imports them
 NO_WHEEL = ("building", "no-build", "no usable wheels")  # uv says one of them
 BUILT = (
     "A package without a wheel would have to be built here, which is not done: name a version that has wheels for "
@@ -98,9 +99,9 @@ class Environments:
             hint = f". {BUILT}" if any(word in error.message for word in NO_WHEEL) else ""
             raise Invalid(f"the environment of this model cannot be made: {error.message}{hint}") from error
         # not uv's own --compile-bytecode: that starts the new environment, and with it what packages hide in .pth files
-        compile_all = [sys.executable, "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(new / "lib")]
+        compile_all = [sys.executable, "-I", "-S", "-m", "compileall", "-q", "-j", "0", "-x", OWN_TESTS]
         with suppress(Invalid):  # a file that is not meant for this Python is no reason to fail
-            await run(compile_all, scratch)
+            await run([*compile_all, str(new / "lib")], scratch)
         report(95)
 
 
