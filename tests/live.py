@@ -1,5 +1,6 @@
 """A real server in a process of its own, on a free port of 127.0.0.1, with a data folder of its own."""
 
+import os
 import secrets
 import signal
 import socket
@@ -13,6 +14,9 @@ from io import BytesIO
 from pathlib import Path
 
 import httpx2
+
+# packages that models ask for are fetched once for all servers, by uv's usual cache
+PACKAGES = {"UV_CACHE_DIR": str(Path.home() / ".cache" / "uv")}
 
 
 def free_port():
@@ -51,7 +55,9 @@ class Server:
             *flags,
         ]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, env=PACKAGES | os.environ, stdout=log, stderr=log, start_new_session=True
+            )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
