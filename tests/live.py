@@ -63,7 +63,7 @@ class Server:
             if self.process.poll() is not None:
                 raise RuntimeError(self.log.read_text())
             try:
-                if httpx2.get(f"{self.url}/readyz").status_code == 200:
+                if httpx2.get(f"{self.url}/readyz", verify=False).status_code == 200:
                     return self
             except httpx2.TransportError:
                 time.sleep(0.05)
@@ -87,7 +87,7 @@ class Server:
     @contextmanager
     def client(self, key=None):
         headers = {"Authorization": f"ApiKey {key or self.key}"}
-        with httpx2.Client(base_url=f"{self.url}/api", headers=headers, timeout=60) as client:
+        with httpx2.Client(base_url=f"{self.url}/api", headers=headers, timeout=60, verify=False) as client:
             yield client
 
     def deploy(self, folder, name="echo", *, tests=None, maximum=2, minimum=0, seconds=60):

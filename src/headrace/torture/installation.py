@@ -88,7 +88,11 @@ def copy(template: Template, data: Path) -> None:
 
 def _connection(server: Server, key: str) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        base_url=f"{server.url}/api", headers={"Authorization": f"ApiKey {key}"}, timeout=STEP_LIMIT, trust_env=False
+        base_url=f"{server.url}/api",
+        headers={"Authorization": f"ApiKey {key}"},
+        timeout=STEP_LIMIT,
+        trust_env=False,
+        verify=False,
     )
 
 

@@ -221,7 +221,7 @@ class Scene:
         for user in self.template.users:
             headers = {"Authorization": f"ApiKey {user.key}"}
             async with httpx2.AsyncClient(
-                base_url=f"{self.server.url}/api", headers=headers, timeout=20, trust_env=False
+                base_url=f"{self.server.url}/api", headers=headers, timeout=20, trust_env=False, verify=False
             ) as http:
                 for job in (await _list(http, "open")) or []:
                     await http.delete(f"/jobs/{job}")

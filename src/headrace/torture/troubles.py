@@ -170,7 +170,9 @@ async def first_start(scene: Scene) -> None:
     else:
         scene.outcome.kills.append(str(planned))
     key = await scene.begin_with_key()
-    async with httpx2.AsyncClient(base_url=f"{scene.server.url}/api", timeout=20, trust_env=False) as http:
+    async with httpx2.AsyncClient(
+        base_url=f"{scene.server.url}/api", timeout=20, trust_env=False, verify=False
+    ) as http:
         answer = await http.get("/accounting/accounts", headers={"Authorization": f"ApiKey {key}"})
     if answer.status_code != HTTPStatus.OK:
         scene.outcome.faults.append(f"the administrator's key is not known: {answer.status_code} {answer.text[:200]}")
@@ -197,7 +199,9 @@ async def goes_on(scene: Scene, what: str) -> None:
 async def _reads(scene: Scene, what: str) -> None:
     """Reads go on."""
     user = scene.template.users[0]
-    async with httpx2.AsyncClient(base_url=f"{scene.server.url}/api", timeout=20, trust_env=False) as http:
+    async with httpx2.AsyncClient(
+        base_url=f"{scene.server.url}/api", timeout=20, trust_env=False, verify=False
+    ) as http:
         try:
             answer = await http.get("/jobs?per-page=5", headers={"Authorization": f"ApiKey {user.key}"})
             said = f"{answer.status_code} {answer.text[:200]}" if answer.status_code != HTTPStatus.OK else ""

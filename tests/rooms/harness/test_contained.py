@@ -49,7 +49,7 @@ def contained(folder, model=GOOD, **settings):
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
     try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, verify=False) as client:
             client.process, client.status = process, _status(client, process, folder / "log")
             yield client
     finally:

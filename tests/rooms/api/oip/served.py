@@ -132,7 +132,7 @@ class Wire:
     @asynccontextmanager
     async def client(self, key=None, **headers):
         headers = {"Authorization": f"ApiKey {key or self.home.key}"} | headers
-        async with httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=20) as client:
+        async with httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=20, verify=False) as client:
             yield client
 
 
