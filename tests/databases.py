@@ -1,8 +1,11 @@
 """Both databases for a test: an address that is SQLite's once and once a new database of a real PostgreSQL."""
 
 import itertools
+import tempfile
 import uuid
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -101,11 +104,44 @@ def scratch(storage_url):
         yield engine.connect
         engine.dispose()
     else:
-        yield _in_memory
+        engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.NullPool)  # a memory for each connection
+
+        def connect():
+            connection = engine.connect()
+            _tables().backup(connection.connection.driver_connection)
+            return connection
+
+        yield connect
+        engine.dispose()
 
 
-def _in_memory():
+def with_tables(database):
+    """With all tables from now on, if it lies in memory: they are copied, since making them takes long."""
+    if database.dialect == "postgresql":
+        return database
+    with closing(database.engine.raw_connection()) as connection:
+        _tables().backup(connection.driver_connection)
+    return database
+
+
+def opened(url, folder):
+    """As a server opens it at its next start; SQLite's is there already, with all tables and nothing in them."""
+    if not url and not (folder / "headrace.db").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "headrace.db").write_bytes(_new_file())
+    return open_database(StorageSettings(url=url), folder)
+
+
+@cache
+def _tables():
     engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.StaticPool)
-    connection = engine.connect()
-    metadata.create_all(connection)
-    return connection
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        return connection.connection.driver_connection
+
+
+@cache
+def _new_file():
+    with tempfile.TemporaryDirectory() as folder:
+        open_database(StorageSettings(), Path(folder)).close()
+        return (Path(folder) / "headrace.db").read_bytes()

@@ -1,12 +1,11 @@
 """One account with real rows: two teams, and users as the tests need them."""
 
 import pytest
+from databases import opened
 
 from headrace.accounts.keys import Keys, NewKey
 from headrace.accounts.people import NewUser, People
 from headrace.domain.account import Role
-from headrace.settings import StorageSettings
-from headrace.storage.opening import open_database
 
 PEPPER = b"p" * 32
 NOW = 1_700_000_000_000
@@ -14,7 +13,7 @@ NOW = 1_700_000_000_000
 
 @pytest.fixture
 async def database(storage_url, tmp_path):
-    database = open_database(StorageSettings(url=storage_url), tmp_path)
+    database = opened(storage_url, tmp_path)
     yield database
     database.close()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx2
+from databases import with_tables
 
 from headrace.accounts.allowances import Allowances
 from headrace.accounts.keys import Keys, NewKey
@@ -55,7 +56,6 @@ from headrace.jobs.uploads import Uploads
 from headrace.runners.environments import Environments
 from headrace.settings import JobSettings, ServerSettings, Settings
 from headrace.storage.blobs import FolderBlobs
-from headrace.storage.schema import metadata
 from headrace.storage.sealing import Seal
 from headrace.storage.sqlite import Sqlite
 
@@ -145,8 +145,7 @@ class House:
 async def house(data: Path, server=None, jobs=None, lifecycle=None, **more):
     server, jobs = server or ServerSettings(hold_results=5.0), jobs or JobSettings()
     settings = Settings(data=data, server=server, jobs=jobs, **more)
-    database = Sqlite(":memory:")
-    await database.write(metadata.create_all)
+    database = with_tables(Sqlite(":memory:"))
     blobs = FolderBlobs(data / "blobs", b"k" * 32)
     keys, people = Keys(database, b"p" * 32, "acme"), People(database, "acme")
     models, versions, test_inputs = Models(database), Versions(database), TestInputs(database)

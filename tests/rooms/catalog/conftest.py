@@ -1,20 +1,19 @@
 """A library with real rows, and people who look at it."""
 
 import pytest
+from databases import opened
 
 from headrace.catalog.models import Models
 from headrace.catalog.tags import Tags
 from headrace.catalog.versions import Versions
 from headrace.domain.account import Principal, Role, Status, User
-from headrace.settings import StorageSettings
-from headrace.storage.opening import open_database
 
 NOW = 1_700_000_000_000
 
 
 @pytest.fixture
 async def database(storage_url, tmp_path):
-    database = open_database(StorageSettings(url=storage_url), tmp_path)
+    database = opened(storage_url, tmp_path)
     yield database
     database.close()
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from databases import with_tables
 
 from headrace.catalog import directory
 from headrace.catalog.directory import Directory
@@ -14,7 +15,6 @@ from headrace.domain.ids import VersionKey
 from headrace.domain.model import Scope, Visibility
 from headrace.domain.version import VersionStatus
 from headrace.storage.events import Events
-from headrace.storage.schema import metadata
 from headrace.storage.sqlite import Sqlite
 
 
@@ -65,8 +65,7 @@ class Untold:
 
 @pytest.fixture
 async def shelf():
-    database = Sqlite(":memory:")
-    await database.write(metadata.create_all)
+    database = with_tables(Sqlite(":memory:"))
     yield Shelf(database)
     database.close()
 

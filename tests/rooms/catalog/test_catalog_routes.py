@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from databases import with_tables
 from rooms.catalog.test_catalog_directory import ANN, BOB, Shelf
 
 from headrace.catalog.routes import MAX_AGE, Routes
@@ -12,7 +13,6 @@ from headrace.domain.model import Scope
 from headrace.domain.route import segments
 from headrace.domain.tensor import TensorModel
 from headrace.domain.version import VersionStatus
-from headrace.storage.schema import metadata
 from headrace.storage.sqlite import Sqlite
 
 PING = ("GET", "/ping")
@@ -40,8 +40,7 @@ class Signposts(Shelf):
 
 @pytest.fixture
 async def posts():
-    database = Sqlite(":memory:")
-    await database.write(metadata.create_all)
+    database = with_tables(Sqlite(":memory:"))
     yield Signposts(database)
     database.close()
 

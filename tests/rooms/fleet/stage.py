@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from databases import with_tables
 from rooms.fleet.acting import Shout
 
 from headrace.catalog.models import Models
@@ -25,7 +26,6 @@ from headrace.fleet.routing import Routing
 from headrace.inference.ask import Ask
 from headrace.runners.runner import Ending
 from headrace.settings import FleetSettings
-from headrace.storage.schema import metadata
 from headrace.storage.sqlite import Sqlite
 
 ANN = Principal(
@@ -100,7 +100,7 @@ class Stage:
         self.ask = Ask(self.routing)
 
     async def open(self) -> None:
-        await self.database.write(metadata.create_all)
+        with_tables(self.database)
 
     async def version(
         self, minimum: int = 0, maximum: int = 1, status: VersionStatus = VersionStatus.ACTIVE, **fields: object

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
+from databases import with_tables
 from rooms.catalog.test_catalog_directory import ANN, BOB, Shelf
 from rooms.inference.at_work import at_work
 
@@ -19,7 +20,6 @@ from headrace.fleet.routing import Replica, Routing
 from headrace.inference.ask import Ask
 from headrace.inference.calls import DEEPEST, LATE, Calls
 from headrace.storage.blobs import FolderBlobs
-from headrace.storage.schema import metadata
 from headrace.storage.sqlite import Sqlite
 
 
@@ -98,8 +98,7 @@ class House:
 
 @asynccontextmanager
 async def opened(path, *, allowed=True):
-    database = Sqlite(":memory:")
-    await database.write(metadata.create_all)
+    database = with_tables(Sqlite(":memory:"))
     shelf, routing = Shelf(database), Routing(Demand())
     async with at_work(Ask(routing)) as hall:
         calls = Calls(hall, shelf.directory, shelf.models, FolderBlobs(path, b"k" * 32), allowed=allowed)

@@ -4,6 +4,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from databases import opened
+
 from headrace.accounts import quotas
 from headrace.catalog.directory import Directory
 from headrace.catalog.models import Models
@@ -27,9 +29,8 @@ from headrace.jobs.room import Room
 from headrace.jobs.spool import Spool
 from headrace.jobs.submit import Submit
 from headrace.jobs.uploads import Uploads
-from headrace.settings import JobSettings, StorageSettings
+from headrace.settings import JobSettings
 from headrace.storage.blobs import FolderBlobs
-from headrace.storage.opening import open_database
 
 
 def new_url():
@@ -106,7 +107,7 @@ ANN = principal()
 
 @asynccontextmanager
 async def job_house(folder, settings=None, loops=True):
-    database = open_database(StorageSettings(url=new_url()), folder)
+    database = opened(new_url(), folder)
     room = Room(database, settings or JobSettings())
     models, versions, routing, demand = Models(database), Versions(database), Routing(Demand()), Demand()
     blobs = FolderBlobs(folder / "blobs", b"k" * 32)

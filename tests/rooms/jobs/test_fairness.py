@@ -1,6 +1,7 @@
 """Everyone gets by weight: teams, the users of a team, the jobs of a user. A large job does not starve a small one."""
 
 import pytest
+from databases import opened
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rooms.jobs.stored_jobs import claim, named, store
@@ -12,8 +13,7 @@ from headrace.jobs.claim_rows import Back, Done, finish
 from headrace.jobs.fair import node_of
 from headrace.jobs.shares import Shares
 from headrace.jobs.tables import flow, share
-from headrace.settings import JobSettings, StorageSettings
-from headrace.storage.opening import open_database
+from headrace.settings import JobSettings
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_weights_of_teams_users_and_jobs(tx):
 
 
 async def test_a_weight_counts_from_the_next_claim_on(storage_url, tmp_path):
-    database = open_database(StorageSettings(url=storage_url), tmp_path)
+    database = opened(storage_url, tmp_path)
     shares = Shares(database)
     await database.write(lambda tx: (store(tx, named(2_000), "ann"), store(tx, named(2_000), "bob")))
     await shares.set("t", "bob", 4.0)
