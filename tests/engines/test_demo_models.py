@@ -3,12 +3,14 @@
 import asyncio
 import base64
 import json
+import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from live import PACKAGES
 
 from headrace.cli.child_server import free_port
 from headrace.cli.demo import NO_NETWORK
@@ -60,7 +62,8 @@ async def ask(data: Path, name: str, batch: list[dict[str, bytes]]) -> list:
 def test_the_whole_demo(data):
     """First, because it makes the environments that the other tests then find."""
     command = [sys.executable, "-m", "headrace", "demo", "--data", str(data), "--port", str(free_port()), "--json"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    variables = PACKAGES | os.environ
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=variables)
     if ended.returncode and NO_NETWORK.search(ended.stderr):
         pytest.skip(f"the packages of the demo's models cannot be fetched here: {ended.stderr[-500:]}")
 
