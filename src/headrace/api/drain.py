@@ -10,12 +10,12 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
 
-TICK = 1.0  # seconds
+from headrace.api.dated import Dated
 
 
 def last_connections(listeners: Sequence[socket.socket], close: Callable[[], None]) -> list[socket.socket]:
@@ -37,14 +37,12 @@ def last_connections(listeners: Sequence[socket.socket], close: Callable[[], Non
 class Draining(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        self.server_state = Dated(config)
         self._told = asyncio.Event()
 
     async def main_loop(self) -> None:
-        """Nobody looks ten times a second whether we were told to stop; the date alone needs a look, once a second."""
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TICK):
-                    await self._told.wait()
+        """Nobody looks ten times a second whether we were told to stop, nor once a second at the date: see Dated."""
+        await self._told.wait()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
