@@ -74,6 +74,39 @@ def test_work_and_new_processes_end_it(what):
 
 def test_a_close_look_is_due_some_time_in_any_case():
     with replica() as (pid, _):
-        stillness = Stillness(0.0)
+        stillness = Stillness(HOUR, 0.0)
         stillness.begin(pid)
         assert not stillness.lasts(pid)
+
+
+def test_it_is_due_sooner_after_the_replica_ran_a_little():
+    with replica() as (pid, do):
+        stillness = Stillness(0.0, HOUR)
+        stillness.begin(pid)
+        assert stillness.lasts(pid)
+        do("nothing")
+        assert not stillness.lasts(pid)
+
+
+def test_a_little_is_no_reason_by_itself():
+    with replica() as (pid, do):
+        stillness = Stillness(HOUR)
+        stillness.begin(pid)
+        do("nothing")
+        assert stillness.lasts(pid)
+
+
+def test_it_ends_with_the_replica():
+    with replica() as (pid, _):
+        stillness = Stillness(HOUR)
+        stillness.begin(pid)
+    assert not stillness.lasts(pid)
+
+
+def test_nobody_looks_around_while_nobody_runs(monkeypatch: pytest.MonkeyPatch):
+    with replica() as (pid, _):
+        stillness = Stillness(HOUR)
+        stillness.begin(pid)
+        assert stillness.lasts(pid)
+        monkeypatch.setattr("headrace.runners.stillness.tree", lambda _: pytest.fail("the family is known"))
+        assert stillness.lasts(pid)
