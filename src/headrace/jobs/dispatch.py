@@ -51,6 +51,7 @@ class Dispatch:
         self._workers: defaultdict[VersionKey, int] = defaultdict(int)
         self._opened: dict[tuple[int, int], list[JobInput]] = {}
         self._told: set[VersionKey] = set()
+        self._known: int | None = None  # how many commits there were before the last look
         self._full: set[str] = set()  # versions that had as many workers as they may have at the last look
 
     async def run(self) -> None:
@@ -83,7 +84,11 @@ class Dispatch:
             rung |= await self._room.work.wait(left)
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
+        commits = self._database.commits
+        if commits is not None and commits == self._known and not self._told:  # nobody waited, and nobody has come
+            return
         waiting = await self._database.read(fair.waiting)
+        self._known = commits
         self._full.clear()
         for gone in self._told - set(waiting):
             self._demand.set_waiting(gone, 0)

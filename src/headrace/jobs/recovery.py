@@ -30,6 +30,7 @@ class Recovery:
         self._room, self._database, self._servers = room, room.database, room.servers
         self._seen: dict[str, tuple[Millis, Millis]] = {}  # token → (until, since when we have known this value)
         self._renewed: Millis = steady()
+        self._known: int | None = None  # how many commits there were before a look that found nothing held or due
 
     async def start(self) -> int:
         """Returns how many inputs dead servers left; at the start of the only server that is all that was held."""
@@ -44,7 +45,11 @@ class Recovery:
 
     async def look(self) -> int:
         """Returns how many inputs can be claimed again."""
-        held, dead = await self._database.read(lambda tx: (lease_rows.held(tx), self._servers.dead(tx)))
+        if self._at_rest:
+            return 0
+        commits = self._database.commits
+        held, dead, first = await self._database.read(self._read)
+        self._known = None if held or first is not None else commits
         lost = self._lost(held, dead)
         back = await self._database.write(lambda tx: lease_rows.take_back(tx, lost)) if lost else 0
         faults.point("recovery.taken.back")
@@ -53,10 +58,17 @@ class Recovery:
             logger.warning("%d inputs that were under way (%s) are in the queue again", back, names)
         await self._renew(held)
         at = steady()
-        first = await self._database.read(lease_rows.next_due)
         if first is not None and (first <= at or first > at + LONGEST_PAUSE):
             back += await self._database.write(lambda tx: lease_rows.due(tx, at, LONGEST_PAUSE))
         return back
+
+    @property
+    def _at_rest(self) -> bool:
+        """Nothing was held or due at the last look, and nothing has been stored since."""
+        return self._known is not None and self._known == self._database.commits
+
+    def _read(self, tx: Tx) -> tuple[list[Held], Collection[str], Millis | None]:
+        return lease_rows.held(tx), self._servers.dead(tx), lease_rows.next_due(tx)
 
     def _lost(self, held: Collection[Held], dead: Collection[str]) -> list[Held]:
         at, seen = steady(), {}
@@ -85,6 +97,8 @@ class Recovery:
 
     async def _pause(self) -> float:
         longest = min(self._servers.look, self._room.settings.lease / 4000)
+        if self._at_rest:
+            return longest
         try:
             due = await self._database.read(lease_rows.next_due)
         except StorageFailed:

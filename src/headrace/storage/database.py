@@ -25,6 +25,14 @@ class Database(Protocol):
     @property
     def events(self) -> Events: ...
 
+    @property
+    def commits(self) -> int | None:
+        """Grows after each commit: as long as it stands still, a read finds what it found before. None: not known.
+
+        To be asked before the read: what is committed meanwhile is found by the next one.
+        """
+        ...
+
     async def write(self, transaction: Callable[[Tx], T], lane: str = "") -> T:
         """Returns after the commit is on disk. Raises what the function raised, or StorageFailed.
 

@@ -41,6 +41,7 @@ class Sqlite:
 
     def __init__(self, path: Path | str, readers: int = 2) -> None:
         self.events = Events()
+        self.commits = 0  # nobody else writes to the file: see `_alone` in serve.py
         self._memory = str(path) == ":memory:"
         self._engine = _engine(str(path), memory=self._memory)
         self._engine.connect().close()  # a file that cannot be opened is told here; and one memory is shared by all
@@ -90,6 +91,7 @@ class Sqlite:
         while (first := self._tasks.get()) is not None:
             group = [first, *self._more()]
             writer.commit(group)
+            self.commits += 1
             faults.point("sqlite.commit.after")
             deliver(group)
         writer.close()

@@ -165,3 +165,36 @@ async def test_a_bug_of_ours_costs_tries_and_not_the_server(quick):
         quick.replica(model, f"engine-{number}")
     ended = await run_to_its_end(quick, await submitted(quick, 1))
     assert (0, 1, 1) == (ended.completed, ended.failed, ended.dead)
+
+
+async def test_while_nothing_is_stored_nobody_looks_into_the_database(house, monkeypatch):
+    def asleep(_tx):
+        raise AssertionError("it was asleep")
+
+    recovery = Recovery(house.room)
+    await submitted(house, 9)
+    assert 0 == await recovery.look()
+    with monkeypatch.context() as patched:
+        patched.setattr(lease_rows, "held", asleep)
+        patched.setattr(lease_rows, "next_due", asleep)
+        assert 0 == await recovery.look()
+        assert Others.look == await recovery._pause()  # noqa: SLF001
+
+    await held_by(house, "me", 4)  # by nobody who has it in hand
+    assert [0, 4] == [await recovery.look(), await recovery.look()]
+
+
+async def test_nor_does_who_hands_out_work(house, monkeypatch):
+    def asleep(_tx):
+        raise AssertionError("it was asleep")
+
+    async with asyncio.TaskGroup() as group:
+        await house.dispatch._look(group)  # noqa: SLF001
+        with monkeypatch.context() as patched:
+            patched.setattr(fair, "waiting", asleep)
+            await house.dispatch._look(group)  # noqa: SLF001
+
+        await submitted(house, 9)
+        house.replica(lambda inputs: asyncio.sleep(0, inputs["input.txt"]))
+        await house.dispatch._look(group)  # noqa: SLF001
+    assert 0 == await waiting(house)

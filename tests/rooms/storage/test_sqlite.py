@@ -35,6 +35,29 @@ async def test_what_write_returned_is_in_the_file(database, tmp_path):
     other.close()
 
 
+async def test_commits_are_counted_and_reads_are_not(database):
+    before = database.commits
+    await database.read(count)
+    assert before == database.commits
+
+    await database.write(add(1))
+    assert before < database.commits
+
+
+async def test_what_is_counted_can_be_read(database):
+    """Whoever sees that the count stood still since before his last read has missed nothing."""
+    writing = asyncio.ensure_future(asyncio.wait([asyncio.ensure_future(database.write(add(n))) for n in range(200)]))
+    known, seen = -1, None
+    while not writing.done() or known != database.commits:
+        before = database.commits
+        if before != known:
+            known, seen = before, await database.read(count)
+        else:
+            await asyncio.sleep(0)
+
+    assert 200 == seen
+
+
 async def test_the_log_is_synced_at_each_commit(database):
     assert ("wal", 2) == await database.write(
         lambda tx: (tx.scalar(text("pragma journal_mode")), tx.scalar(text("pragma synchronous")))

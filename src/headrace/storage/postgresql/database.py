@@ -42,6 +42,7 @@ _FATE = text("select pg_xact_status(cast(cast(:number as text) as xid8))")
 
 class Postgres:
     dialect = "postgresql"
+    commits: int | None = None  # other servers' are not counted here
 
     def __init__(self, url: URL, writers: int = 2, readers: int = 2, *, pooler: bool = False) -> None:
         self.engine: Engine = connecting.engine_of(url, pooler=pooler)
