@@ -192,6 +192,7 @@ def _share(ground: Ground, fleet: Fleet, deployment: Deployment) -> None:
     servers = ground.servers
     deployment.share(SharedTurns(ground.database, servers) if servers.shared else Turns())
     fleet.beside(lambda: servers.place, lambda: [other.told for other in servers.others])
+    servers.heed(fleet.changed)
     servers.tell(lambda: elsewhere.told(fleet.statuses()))
 
 

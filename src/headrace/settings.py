@@ -79,7 +79,7 @@ class FleetSettings:
     idle_after: Millis = 300_000  # a replica without work is stopped after this
     first_delay: float = 0.5  # seconds before a failed replica is started again; doubled each time
     longest_delay: float = 60.0
-    look: float = 1.0  # seconds between two looks when nothing rings
+    look: float = 1.0  # seconds between two looks while anything waits, works or starts; else five
 
 
 @dataclass(frozen=True, slots=True)

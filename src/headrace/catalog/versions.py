@@ -43,7 +43,17 @@ class Versions:
         self._recent: Recent[VersionKey, Version] = Recent(CACHED, MAX_AGE, monotonic)
         self._events = database.events
         self._events.listen(CHANGED, self._forget)
+        self._heeding: Callable[[], None] | None = None
         self.turn = 0  # grows with every change: what was read before it may be old
+
+    @property
+    def commits(self) -> int | None:
+        """See Database: while it stands still, no version has changed, told or not."""
+        return self._database.commits
+
+    def heed(self, listener: Callable[[], None]) -> None:
+        """`listener` is called after each change, on this server or another. It must not wait or raise."""
+        self._heeding = listener
 
     async def create(
         self, key: VersionKey, email: str, now: Millis, long_description: str = "", mark: Mark = unmarked
@@ -132,6 +142,8 @@ class Versions:
             self._recent.clear()
         else:
             self._recent.forget(VersionKey(model, version))
+        if self._heeding is not None:
+            self._heeding()
 
 
 def _change(tx: Tx, key: VersionKey, fn: Callable[[Version], Version], now: Millis, *, lists: bool = False) -> Version:

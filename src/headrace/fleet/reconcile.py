@@ -10,10 +10,10 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from headrace.catalog.versions import Versions
-from headrace.domain.clock import Millis, now
+from headrace.domain.clock import Millis, now, steady
 from headrace.domain.errors import HeadraceError, ModelFailed, NotFound, StorageFailed, Unavailable
 from headrace.domain.ids import VersionKey
 from headrace.domain.scaling import Load
@@ -29,11 +29,21 @@ from headrace.fleet.status import EngineStatus, status_of
 from headrace.settings import FleetSettings
 
 GAP = 0.02  # seconds between two looks, however often the bell rings
+REST = 5.0  # the same when nobody waits and all replicas that are wanted run: whoever changes that, rings
 READ_AGAIN: Millis = 5_000  # the active versions, though nobody has told that one was changed
 DRAFT_WARM: Millis = 30_000  # a draft's replica waits this long for the next step of its deployment
 RETIRED = frozenset({VersionStatus.CANCELED, VersionStatus.REJECTED, VersionStatus.DELETED})
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What could be known of all changes at that time: see Versions."""
+
+    at: Millis = 0  # by the steady clock
+    turn: int = -1
+    commits: int | None = None
 
 
 class Fleet:
@@ -44,7 +54,7 @@ class Fleet:
         self._lifecycle, self._settings = lifecycle, settings
         self._engines = settings.engines or max(4, 2 * (os.cpu_count() or 1))
         self._active: dict[VersionKey, Version] = {}
-        self._read_at, self._read_turn = 0, 0  # when the active versions were read
+        self._read = _Read()  # before the active versions were read
         self._lives: defaultdict[VersionKey, list[Life]] = defaultdict(list)
         self._back_offs: dict[VersionKey, BackOff] = {}
         self._holds: Counter[VersionKey] = Counter()
@@ -54,6 +64,7 @@ class Fleet:
         self._proofs = Proofs()
         self._place: Callable[[], tuple[int, int]] = lambda: (0, 1)
         self._others: Callable[[], Iterable[bytes]] = tuple
+        versions.heed(demand.ring)
 
     def beside(self, place: Callable[[], tuple[int, int]], told: Callable[[], Iterable[bytes]]) -> None:
         """Other servers run replicas of the same versions: our place among them, and what they tell."""
@@ -78,8 +89,7 @@ class Fleet:
                     await asyncio.sleep(left)
 
     def changed(self) -> None:
-        """A version was changed: look at once."""
-        self._read_at = 0
+        """A version was changed, or our place among the servers: look at once."""
         self._demand.ring()
 
     def status(self, key: VersionKey) -> EngineStatus:
@@ -116,7 +126,7 @@ class Fleet:
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         at = now()
-        versions = await self._versions_in_question(at)
+        versions = await self._versions_in_question()
         self._forget_all_but(versions)
         needs = [self._need(version, at) for version in versions.values()]
         self._wanted = desired(needs, self._engines, self._settings.idle_after, at)
@@ -125,11 +135,12 @@ class Fleet:
         for need in needs:
             self._tell_who_waits_for_room(need)
 
-    async def _versions_in_question(self, at: Millis) -> dict[VersionKey, Version]:
+    async def _versions_in_question(self) -> dict[VersionKey, Version]:
         """The active ones, and any other that is held, waited for, or still has a replica."""
-        if at - self._read_at >= READ_AGAIN or self._read_turn != self._versions.turn:
-            self._read_at, self._read_turn = at, self._versions.turn
+        if self._may_be_old():
+            before = _Read(steady(), self._versions.turn, self._versions.commits)
             self._active = {version.key: version for version in await self._versions.active()}
+            self._read = before
         found = dict(self._active)
         held = [key for key, count in self._holds.items() if count]
         others = {*held, *self._demand.keys(), *self._routing.keys_waiting(), *self._lives} - set(found)
@@ -138,6 +149,13 @@ class Fleet:
             if version is not None:
                 found[key] = version
         return found
+
+    def _may_be_old(self) -> bool:
+        """What was read of the active versions."""
+        if self._read.turn != self._versions.turn:
+            return True
+        commits = self._versions.commits
+        return steady() - self._read.at >= READ_AGAIN and (commits is None or commits != self._read.commits)
 
     async def _version(self, key: VersionKey) -> Version | None:
         try:
@@ -161,7 +179,7 @@ class Fleet:
         minimum, maximum = self._bounds(version, held=held, waiting=waiting)
         if not self._back_off(key).may_start(at):
             minimum = maximum = min(maximum, len(lives))  # what may not start just now takes nobody's room
-        warm_for = self._settings.idle_after if version.active else min(DRAFT_WARM, self._settings.idle_after)
+        warm_for = self._warm_for(version)
         warm = sum(life.busy or not life.ready or at - life.last_work < warm_for for life in lives)
         hungry = self._hunger.since(key, at, work=busy + waiting > 0, running=len(lives))
         idle_for = at - self._routing.last_work(key)
@@ -207,8 +225,30 @@ class Fleet:
 
     def _pause(self, at: Millis) -> float:
         """Seconds until something is due without being asked for."""
-        due = [back_off.not_before - at for back_off in self._back_offs.values() if back_off.not_before > at]
-        return min([self._settings.look, *(millis / 1000 for millis in due)])
+        lives = [(key, life) for key, lives in self._lives.items() for life in lives]
+        due = [
+            *(back_off.not_before for back_off in self._back_offs.values()),
+            *(life.last_work + self._warm_for(life.version) for _, life in lives),
+            *(self._routing.last_work(key) + self._settings.idle_after for key, _ in lives),
+        ]
+        longest = max(self._settings.look, REST) if self._at_rest() else self._settings.look
+        return min([longest, *((one - at) / 1000 for one in due if one > at)])
+
+    def _at_rest(self) -> bool:
+        """Nobody waits or works, and all runs as it should: what comes next is due at a known time, or rings."""
+        if self._read.turn != self._versions.turn:  # what is new could not be read yet
+            return False
+        if self._demand.keys() or self._routing.keys_waiting() or any(self._holds.values()):
+            return False
+        if any(back_off.failures for back_off in self._back_offs.values()):
+            return False
+        if any(life.stopping or life.busy or not life.ready for lives in self._lives.values() for life in lives):
+            return False
+        return all(len(self._lives.get(key, ())) == wanted for key, wanted in self._wanted.items())
+
+    def _warm_for(self, version: Version) -> Millis:
+        """How long a replica without work is kept."""
+        return self._settings.idle_after if version.active else min(DRAFT_WARM, self._settings.idle_after)
 
     def _start(self, group: asyncio.TaskGroup, version: Version) -> None:
         life = Life(version, engine_name(version))
@@ -231,6 +271,7 @@ class Fleet:
     def _got_ready(self, life: Life) -> None:
         self._back_off(life.version.key).got_ready()
         self._proofs.ready(life)
+        self._demand.ring()  # those of an older program may go now
 
     def _failed(self, life: Life, error: HeadraceError) -> None:
         if life.stop.is_set():

@@ -39,6 +39,9 @@ class Servers:
     def tell(self, told: Callable[[], bytes]) -> None:
         """`told` is asked about once a second for what the others are to know."""
 
+    def heed(self, listener: Callable[[], None]) -> None:
+        """`listener` is called when another server has come or gone: `place` is another one. It must not wait."""
+
     def dead(self, tx: Tx) -> list[str]:  # noqa: ARG002 - those who share a database look into it
         """Servers that live no longer; each is named for at least an hour after its end."""
         return []

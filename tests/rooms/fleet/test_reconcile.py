@@ -2,15 +2,19 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 from rooms.fleet.acting import Shout, ask
 from rooms.fleet.stage import stage
 
-from headrace.domain.errors import ModelFailed, NotFound, Unavailable
+from headrace.catalog import version_rows
+from headrace.domain.errors import ModelFailed, NotFound, StorageFailed, Unavailable
 from headrace.domain.image import FolderRecipe
 from headrace.domain.replica import Hardware
-from headrace.domain.version import Requirement, VersionStatus
+from headrace.domain.version import Processing, Requirement, VersionStatus
+from headrace.fleet import reconcile
+from headrace.fleet.desired import desired
 from headrace.runners.runner import Ending
 
 
@@ -328,3 +332,81 @@ async def test_whatever_happens_to_replicas_every_caller_hears_something(tmp_pat
     # How many of them were answered is chance (a slow machine may lose every replica); that all of them heard is not.
     assert 80 == len(answers)
     assert max(most) <= 3
+
+
+NEVER = 600.0  # seconds: with so long between two looks, only what rings and what is due is seen
+
+
+async def test_at_rest_it_looks_seldom(tmp_path, monkeypatch) -> None:
+    looks = []
+    monkeypatch.setattr(reconcile, "desired", lambda *given: looks.append(given) or desired(*given))
+    async with stage(tmp_path, look=0.01) as here:
+        key = await here.version(minimum=1)
+        await here.until(lambda: counts(here, key) == (1, 0, 0))
+        assert b"A" == await shouted(here, key)
+        await asyncio.sleep(0.2)
+        looks.clear()
+        await asyncio.sleep(0.5)
+
+        assert len(looks) <= 1
+
+
+async def test_while_a_replica_works_it_looks_often(tmp_path, monkeypatch) -> None:
+    looks = []
+    monkeypatch.setattr(reconcile, "desired", lambda *given: looks.append(given) or desired(*given))
+    async with stage(tmp_path, look=0.01) as here:
+        key = await here.version(minimum=1)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(shouted(here, key, "wait"))
+            await here.until(lambda: here.routing.busy(key))
+            looks.clear()
+            await here.until(lambda: len(looks) > 5)
+            here.runner.acted[0].shout.door.set()
+
+
+async def test_a_change_is_followed_without_a_look(tmp_path) -> None:
+    async with stage(tmp_path, look=NEVER) as here:
+        key = await here.version(minimum=1)
+        await here.until(lambda: counts(here, key) == (1, 0, 0))
+        await here.versions.change(key, lambda old: replace(old, processing=Processing(2, 2)), 2)
+        await here.until(lambda: counts(here, key) == (2, 0, 0))
+
+
+async def test_an_old_program_goes_as_soon_as_the_new_one_is_ready(tmp_path) -> None:
+    async with stage(tmp_path, look=NEVER) as here:
+        key = await here.version(minimum=1)
+        await here.until(lambda: counts(here, key) == (1, 0, 0))
+        await here.change(key, recipe=FolderRecipe("models/other", "environments/bare/bin/python", "model.py:Model"))
+        await here.until(lambda: len(here.runner.acted) == 2 and here.runner.acted[0].stopped)
+
+
+async def test_idle_replicas_are_stopped_without_a_look(tmp_path) -> None:
+    async with stage(tmp_path, look=NEVER, idle_after=100) as here:
+        key = await here.version()
+        await shouted(here, key)
+        await here.until(lambda: not here.runner.alive)
+
+
+async def test_a_change_that_nobody_told_is_seen_in_time(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(reconcile, "REST", 0.02)
+    monkeypatch.setattr(reconcile, "READ_AGAIN", 0)
+    async with stage(tmp_path, look=0.01) as here:
+        key = await here.version(minimum=1)
+        await here.until(lambda: counts(here, key) == (1, 0, 0))
+        more = replace(await here.versions.get(key), processing=Processing(2, 2))
+        await here.database.write(lambda tx: version_rows.save(tx, more, lists=False))
+        await here.until(lambda: counts(here, key) == (2, 0, 0))
+
+
+async def test_what_could_not_be_read_is_read_again(tmp_path, monkeypatch) -> None:
+    async with stage(tmp_path) as here:
+        active, failures = here.versions.active, iter((True, True))
+
+        async def read():
+            if next(failures, False):
+                raise StorageFailed("not now")
+            return await active()
+
+        monkeypatch.setattr(here.versions, "active", read)
+        key = await here.version(minimum=1)
+        await here.until(lambda: counts(here, key) == (1, 0, 0))

@@ -200,3 +200,16 @@ async def test_a_server_alone_leads_and_sees_nobody(tmp_path):
     assert (True, (), (0, 1), [1]) == (alone.leads, alone.others, alone.place, ran)
     assert not alone.shared
     database.close()
+
+
+async def test_who_heeds_the_others_hears_that_one_comes_and_goes(url, sessions):
+    async with running(url, 1, sessions) as [one]:
+        heard = []
+        one.servers.heed(lambda: heard.append(one.servers.place[1]))
+        other = Server(url, sessions)
+        await until(lambda: heard)
+        await asyncio.sleep(0.3)
+        assert [2] == heard
+        await other.end()
+        await until(lambda: len(heard) > 1)
+        assert [2, 1] == heard

@@ -54,6 +54,7 @@ class SharedServers(Servers):
         self._others: tuple[ServerRow, ...] = ()
         self._watched: dict[str, tuple[int, float]] = {}
         self._told: Callable[[], bytes] = bytes
+        self._heeding: Callable[[], None] | None = None
 
     @property
     def leads(self) -> bool:
@@ -65,6 +66,9 @@ class SharedServers(Servers):
 
     def tell(self, told: Callable[[], bytes]) -> None:
         self._told = told
+
+    def heed(self, listener: Callable[[], None]) -> None:
+        self._heeding = listener
 
     def dead(self, tx: Tx) -> list[str]:
         held, silent = self._held(tx), self._silent()
@@ -137,7 +141,10 @@ class SharedServers(Servers):
         at = time.monotonic()
         self._watched = {row.id: self._since(row, at) for row in rows}
         silent = self._silent()
+        before = [row.id for row in self._others]
         self._others = tuple(row for row in rows if row.id != self.me and self._lives(row, held, silent))
+        if self._heeding is not None and before != [row.id for row in self._others]:
+            self._heeding()
 
     def _renew(self, tx: Tx, told: bytes) -> tuple[list[ServerRow], frozenset[int], bool]:
         """All rows, whose locks are held, and whether this server leads if there are no sessions to decide it."""
