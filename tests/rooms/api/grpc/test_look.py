@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-from rooms.api.grpc.peers import HELLO, call, message, request
+from rooms.api.grpc.peers import HELLO, call, listening, message, request
 from rooms.api.grpc.test_fuzz import METHODS, Sink, admit, said
 
 from headrace.api.limits import LINGER_BYTES
@@ -11,6 +11,7 @@ from headrace.api.oip.grpc import http2
 from headrace.api.oip.grpc.calls import Limits
 from headrace.api.oip.grpc.connection import Connection
 from headrace.api.oip.grpc.desk import Desk
+from headrace.api.oip.grpc.door import Door
 from headrace.api.oip.grpc.headers import block
 
 LIMITS = Limits(greeting=10, body=60, unread=300, idle=600)
@@ -97,3 +98,27 @@ async def test_after_our_last_words_only_so_much_is_read() -> None:
         connection.data_received(b"x")
         assert transport.closed
         connection.connection_lost(None)
+
+
+async def test_the_door_looks_at_whoever_comes_and_at_nobody_else(monkeypatch) -> None:
+    looks = []
+    monkeypatch.setattr("headrace.api.oip.grpc.door.LOOK", 0.02)
+    monkeypatch.setattr(Connection, "look", lambda self, now: looks.append(now) or self.abort())
+    sleep = asyncio.sleep
+    async with listening(Door(METHODS, admit, LIMITS)) as port:
+        for _ in range(2):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            async with asyncio.timeout(10):
+                while await reader.read(1000):
+                    pass
+            writer.close()
+            await sleep(0.1)
+            with monkeypatch.context() as patched:
+                patched.setattr(asyncio, "sleep", _fail)
+                await asyncio.wait([asyncio.ensure_future(sleep(0.1))])
+
+    assert 2 == len(looks)
+
+
+async def _fail(_seconds: float) -> None:
+    raise AssertionError("it wakes up for nobody")

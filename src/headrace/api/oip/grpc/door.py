@@ -27,7 +27,7 @@ class Door:
         self.requests = requests or Requests("grpc")
         self._connections: set[Connection] = set()
         self._desk: Desk | None = None
-        self._empty = asyncio.Event()
+        self._empty, self._came = asyncio.Event(), asyncio.Event()
         self._stop = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._listener: socket.socket | None = None
@@ -88,6 +88,7 @@ class Door:
         assert self._desk is not None  # noqa: S101 - connections come after `serve`
         connection = Connection(self._desk, self._left)
         self._connections.add(connection)
+        self._came.set()
         if len(self._connections) > self._limits.connections:
             connection.turn_away()
         return connection
@@ -99,6 +100,10 @@ class Door:
 
     async def _look(self) -> None:
         while True:
+            await self._came.wait()  # while nobody is connected there is nothing to look at
+            if not self._connections:
+                self._came.clear()
+                continue
             await asyncio.sleep(LOOK)
             now = asyncio.get_running_loop().time()
             for connection in list(self._connections):
