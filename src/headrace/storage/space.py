@@ -15,8 +15,8 @@ from headrace.domain.errors import StorageFailed
 
 logger = logging.getLogger(__name__)
 
-LOOK = 1.0  # seconds between two looks
-FAR, FAR_LOOK = 32 << 30, 5.0  # with so many bytes left the disk is not full before a look so many seconds later
+LOOK, LONGEST_LOOK = 1.0, 10.0  # seconds between two looks
+FASTEST = 6 << 30  # bytes a second that nobody writes: until then the disk is not full
 PART = 16  # the ballast, and the floor, are at most this part of the disk: a small disk is there to be used
 SPENT = 8  # with less than this part of the ballast left beside it, the disk counts as full
 
@@ -30,6 +30,7 @@ class Space:
         part = disk.f_blocks * disk.f_frsize // PART
         self._ballast, self._floor = min(ballast, part), min(floor, part)
         self._have = self._ballast == 0
+        self._seen = 0  # bytes that were free at the last look
         self.look()
 
     def check(self) -> None:
@@ -47,23 +48,23 @@ class Space:
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK if self._near() else FAR_LOOK)
+            await asyncio.sleep(self._pause())
             self.look()
 
-    def _near(self) -> bool:
-        try:
-            return self._free() < FAR
-        except OSError:
-            return True
+    def _pause(self) -> float:
+        """Seconds in which the disk cannot become full, so far as the last look goes."""
+        return min(LONGEST_LOOK, max(LOOK, self._seen / FASTEST))
 
     def look(self) -> None:
         """Gives the ballast up, or takes it again. It is written at the first start, in blocks, not in bytes."""
+        self._seen = 0
         with suppress(OSError):
-            if self._have and self._ballast and self._free() < self._ballast // SPENT:
+            self._seen = self._free()
+            if self._have and self._ballast and self._seen < self._ballast // SPENT:
                 self._file.unlink(missing_ok=True)
                 self._have = False
                 logger.warning("the disk of %s is full: its ballast was given up, nothing new is taken", self._folder)
-            elif not self._have and self._free() >= self._ballast + self._floor:
+            elif not self._have and self._seen >= self._ballast + self._floor:
                 self._take()
 
     @property

@@ -131,3 +131,23 @@ async def _over(house, job):
 
 async def _has_results(house, job):
     return (await house.history.job(ANN, job.id)).completed > 0
+
+
+@pytest.mark.parametrize(("free", "seconds"), [(0, 1.0), (1 << 30, 1.0), (30 << 30, 5.0), (1 << 40, 10.0)])
+async def test_the_more_room_the_seldomer_a_look(tmp_path, monkeypatch, free, seconds):
+    space = Space(tmp_path, ballast=0, floor=0)
+    monkeypatch.setattr(space, "_free", lambda: free)
+    space.look()
+
+    assert seconds == space._pause()  # noqa: SLF001
+
+
+async def test_a_disk_that_cannot_be_asked_is_asked_again_soon(tmp_path, monkeypatch):
+    def gone():
+        raise OSError
+
+    space = Space(tmp_path, ballast=0, floor=0)
+    monkeypatch.setattr(space, "_free", gone)
+    space.look()
+
+    assert 1.0 == space._pause()  # noqa: SLF001
