@@ -113,7 +113,8 @@ def _front() -> dict[str, Target]:
         "generate": Target(refusing(lambda data: generate.request(data, tensors)), (b'{"text_input":"x","n":1}',)),
         "scan": Target(refusing(lambda data: hints.of_parameters(scan(data).parameters, "")), (_message(),)),
         "shared": Target(
-            refusing(lambda data: _loop().run_until_complete(sharing.take("t", data, {}))), (json.dumps(said).encode(),)
+            refusing(lambda data: _loop().run_until_complete(sharing.take("t", data, {}, lambda _: None))),
+            (json.dumps(said).encode(),),
         ),
     }
 

@@ -12,6 +12,7 @@ from headrace.accounts.keys import Keys
 from headrace.accounts.once import Once
 from headrace.accounts.people import People
 from headrace.api.app import application
+from headrace.api.bodies import Bodies
 from headrace.api.regions import Regions
 from headrace.api.rooms import Rooms
 from headrace.api.tuned import Tuned
@@ -156,7 +157,8 @@ def build(settings: Settings, ready: Callable[[], bool]) -> House:
         cancel=Cancel(room), dead=Dead(room, submit), shares=Shares(database), once=once,
         history=History(room), blobs=blobs, spool=_folder(_shared(settings) / "spool" / "uploads"),
         ready=ready, tuned=tuned, requests=Requests("http", log), calls=Requests("grpc", log),
-        regions=Regions(settings.oip.shared_memory), slots=Slots(settings.inference.slots),
+        regions=Regions(settings.oip.shared_memory), bodies=Bodies(settings.oip.bodies_limit),
+        slots=Slots(settings.inference.slots),
     )  # fmt: skip
     tell(rooms, room, outside.measures.families)
     loops = (

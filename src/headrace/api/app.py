@@ -49,7 +49,7 @@ def metrics_application(rooms: Rooms) -> Starlette:
 
 def http_protocol(rooms: Rooms) -> type[HttpToolsProtocol]:
     """What uvicorn reads connections with: it answers the busiest route by itself."""
-    return protocol(_infer(rooms), rooms.settings, rooms.requests)
+    return protocol(_infer(rooms), rooms.settings, rooms.requests, rooms.bodies)
 
 
 def _infer(rooms: Rooms) -> Infer:

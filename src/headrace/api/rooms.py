@@ -8,6 +8,7 @@ from headrace.accounts.allowances import Allowances
 from headrace.accounts.keys import Keys
 from headrace.accounts.once import Once
 from headrace.accounts.people import People
+from headrace.api.bodies import Bodies
 from headrace.api.pages import Ready
 from headrace.api.regions import Regions
 from headrace.api.tuned import Tuned
@@ -61,6 +62,7 @@ class Rooms:
     metrics: Metrics = field(default_factory=Metrics)
     tuned: Tuned = field(default_factory=Tuned)
     regions: Regions = field(default_factory=Regions)
+    bodies: Bodies = field(default_factory=Bodies)  # of requests for inferences by REST
     calls: Requests = field(default_factory=lambda: Requests("grpc"))
     requests: Requests = field(default_factory=lambda: Requests("http"))
     naming: asyncio.Lock = field(default_factory=asyncio.Lock)  # from looking for a name to making a model of it

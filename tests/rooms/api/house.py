@@ -14,6 +14,7 @@ from headrace.accounts.keys import Keys, NewKey
 from headrace.accounts.once import Once
 from headrace.accounts.people import NewUser, People
 from headrace.api.app import application
+from headrace.api.bodies import Bodies
 from headrace.api.regions import Regions
 from headrace.api.rooms import Rooms
 from headrace.assemble import events, tell
@@ -199,6 +200,7 @@ async def house(data: Path, server=None, jobs=None, lifecycle=None, **more):
         spool=uploads,
         ready=lambda: True,
         regions=Regions(settings.oip.shared_memory),
+        bodies=Bodies(settings.oip.bodies_limit),
     )
     tell(rooms, room)
     key = await keys.first_key(None, "admin@example.com", now())

@@ -14,6 +14,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from headrace.api.bodies import Bodies
 from headrace.api.limits import SLOWEST
 from headrace.api.oip import compress
 from headrace.api.oip.exchange import Exchange
@@ -32,9 +33,9 @@ from headrace.telemetry.requests import Requests
 OK = 200
 
 
-def protocol(infer: Infer, settings: Settings, requests: Requests) -> type[HttpToolsProtocol]:
+def protocol(infer: Infer, settings: Settings, requests: Requests, bodies: Bodies) -> type[HttpToolsProtocol]:
     """For uvicorn.Config(http=…), which takes a class."""
-    return type("Connection", (AtOnceHttp,), {"door": Door(infer, settings, requests)})
+    return type("Connection", (AtOnceHttp,), {"door": Door(infer, settings, requests, bodies)})
 
 
 class AtOnce:
@@ -116,9 +117,10 @@ class AtOnceHttp(FastHttp):
         asked = AtOnce(head, self._last, next(self.door.identifiers))
         if not missing:
             return self._ask(asked, data[start:])
-        if self.door.held + head.length > self.door.bodies_limit or not self.door.infer.permitted(head):
+        bodies = self.door.bodies
+        if bodies.held + head.length > bodies.limit or not self.door.infer.permitted(head):
             return False
-        self.door.held += head.length
+        bodies.held += head.length
         asked.held, asked.complete = head.length, False
         asked.have = len(data) - start
         asked.slot = self.door.infer.place(head) if self.scheme == "http" else None
@@ -191,7 +193,9 @@ class AtOnceHttp(FastHttp):
 
         head = asked.head
         async with self._ending(asked):
-            self._reply(asked, await self.door.infer.reply(Asked(head.name, head.version, head.headers, whole)))
+            with self.door.bodies.room() as room:
+                said = Asked(head.name, head.version, head.headers, whole, room)
+                self._reply(asked, await self.door.infer.reply(said))
 
     def _told(self, asked: AtOnce, said: Answer | HeadraceError) -> None:
         """Most answers are plain ones, on connections where nothing else is going on."""
@@ -241,7 +245,7 @@ class AtOnceHttp(FastHttp):
 
     def _let_go(self, asked: AtOnce) -> None:
         """Its body is not ours any more. The ticket knows the request, too: neither would go without the other."""
-        self.door.held -= asked.held
+        self.door.bodies.held -= asked.held
         asked.held, asked.pieces, asked.slot, asked.ticket = 0, [], None, None
 
     def _reply(self, asked: AtOnce, reply: Reply) -> None:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import ClassVar
 
+from headrace.api.bodies import Room
+
 PIECES = 1024  # small pieces are joined when there are so many: a body may come byte by byte
 
 
@@ -19,12 +21,12 @@ class Exchange:
         "error",
         "expects",
         "headers",
-        "held",
         "keep_alive",
         "name",
         "read_rest",
         "refused",
         "response_complete",
+        "room",
         "size",
         "started",
         "turn",
@@ -39,11 +41,12 @@ class Exchange:
         headers: Mapping[bytes, bytes],
         arrived: float,
         read_rest: "Callable[[Exchange], Awaitable[None]]",
+        room: Room,
     ) -> None:
         self.response_complete = self.disconnected = False
         self.keep_alive = True
         self.name, self.version = target
-        self.headers, self.arrived, self.read_rest = headers, arrived, read_rest
+        self.headers, self.arrived, self.read_rest, self.room = headers, arrived, read_rest, room
         self.expects = False  # it waits for 100 Continue
         self.complete = False  # the body is here
         self.turn = False  # all requests before it on this connection are answered
@@ -52,7 +55,6 @@ class Exchange:
         self.error: Exception | None = None  # in its body
         self.waiter: asyncio.Future[None] | None = None
         self.size = 0
-        self.held = 0  # bytes that count against the limit of all connections together
         self._blocks: list[bytes] = []
         self._tail: list[bytes] = []
 

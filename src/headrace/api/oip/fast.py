@@ -72,7 +72,7 @@ class FastHttp(Http1):
             if isinstance(exchange, Exchange) and not exchange.response_complete:
                 exchange.disconnected = True
                 exchange.fail(ClientDisconnect())
-                self._give_back(exchange)
+                exchange.room.give_back()
         if self._task is not None:
             self._task.cancel()  # nobody waits for this answer any more
         self.pipeline.clear()
@@ -141,7 +141,7 @@ class FastHttp(Http1):
             self._leave_to_app()
             return
         before = self.cycle
-        exchange = self.cycle = Exchange(target, headers, self._last, self._read_rest)
+        exchange = self.cycle = Exchange(target, headers, self._last, self._read_rest, self.door.bodies.room())
         exchange.keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
         exchange.expects = self.expect_100_continue
         self._check(exchange)
@@ -162,15 +162,20 @@ class FastHttp(Http1):
         exchange.add(body)
         if exchange.size <= HIGH_WATER_LIMIT:
             return
-        self.door.held += len(body)
-        exchange.held += len(body)
-        if exchange.size > self.door.body_limit:
-            exchange.fail(_too_large(self.door.body_limit))
-        elif self.door.held > self.door.bodies_limit:
-            exchange.fail(Unavailable("too many large requests are on their way in: try again later"))
-        elif exchange.waiter is None:  # nobody knows yet who it is, or it is not its turn
-            self.flow.pause_reading()
+        try:
+            self._count(exchange, len(body))
+        except (TooLarge, Unavailable) as error:
+            exchange.fail(error)
+        else:
+            if exchange.waiter is None:  # nobody knows yet who it is, or it is not its turn
+                self.flow.pause_reading()
         self._start_if_due(exchange)
+
+    def _count(self, exchange: Exchange, more: int) -> None:
+        """Raises TooLarge, Unavailable."""
+        if exchange.size > self.door.body_limit:
+            raise _too_large(self.door.body_limit)
+        exchange.room.grow(more)
 
     def on_message_complete(self) -> None:
         exchange = self.cycle
@@ -239,7 +244,7 @@ class FastHttp(Http1):
                 reply = refused(exchange.refused)
             else:
                 reply = await self.door.infer.reply(
-                    Asked(exchange.name, exchange.version, exchange.headers, exchange.body)
+                    Asked(exchange.name, exchange.version, exchange.headers, exchange.body, exchange.room)
                 )
             self._write(exchange, reply)
             self.door.requests.over(ROUTE, "POST", str(reply.status), exchange.arrived, peer=self.client)
@@ -248,15 +253,10 @@ class FastHttp(Http1):
             self._finish(exchange)
         finally:
             self._running = self._task = None
-            self._give_back(exchange)
+            exchange.room.give_back()
             if not exchange.response_complete:  # the server's patience has ended
                 exchange.response_complete = True
                 self.transport.abort()
-
-    def _give_back(self, exchange: Exchange) -> None:
-        """Its body is not held any more."""
-        self.door.held -= exchange.held
-        exchange.held = 0
 
     async def _read_rest(self, exchange: Exchange) -> None:
         if exchange.disconnected:

@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from headrace.api.bodies import Bodies
 from headrace.api.errors import Problem
 from headrace.api.hosts import SAFE, Names
 from headrace.api.oip.errors import JSON
@@ -37,13 +38,12 @@ _LENGTHS = [_length(size) for size in range(1_024)]  # of most answers
 class Door:
     """What all connections share."""
 
-    def __init__(self, infer: Infer, settings: Settings, requests: Requests) -> None:
-        self.infer, self.requests = infer, requests
+    def __init__(self, infer: Infer, settings: Settings, requests: Requests, bodies: Bodies) -> None:
+        self.infer, self.requests, self.bodies = infer, requests, bodies
         self.deadline = settings.server.body_deadline
-        self.body_limit, self.bodies_limit = settings.oip.body_limit, settings.oip.bodies_limit
+        self.body_limit = settings.oip.body_limit
         self.shows_origins = bool(settings.server.origins)  # then answers to browsers need CORS headers: the app's work
         self._base = settings.oip.base_path.rstrip("/").encode()
-        self.held = 0  # bytes of large bodies, all connections together
         self.heads, self.identifiers = Heads(), identifiers()
         self._plain: tuple[object, bytes] = (None, b"")
         self._starts: tuple[object, dict[int, bytes]] = (None, {})

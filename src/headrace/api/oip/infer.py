@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from headrace.api import errors as doors
+from headrace.api.bodies import Room
 from headrace.api.oip import compress, errors
 from headrace.api.oip.callers import TOKEN, authorization
 from headrace.api.oip.cloudevents import CloudEvents
@@ -39,12 +40,16 @@ LENGTH_DIGITS = 18
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Header names in lower case. `body` waits for what is still on its way; it raises what is wrong with it."""
+    """Header names in lower case. `body` waits for what is still on its way; it raises what is wrong with it.
+
+    `room`: for what the request grows by here. Whoever made it gives it back when the request is over.
+    """
 
     name: str
     version: str | None
     headers: Mapping[bytes, bytes]
     body: Callable[[], Awaitable[bytes]]
+    room: Room
     extra: Mapping[str, str] = field(default_factory=dict)  # into the question's meta
 
 
@@ -171,7 +176,7 @@ class Infer:
             meta |= asked.extra
         places = None
         if self.sharing is not None and REGION in body:
-            body, meta, places = await self.sharing.take(permit.team, body, meta)
+            body, meta, places = await self.sharing.take(permit.team, body, meta, asked.room.grow)
         hints = of_json(body, meta.get("json"), permit.team)
         return Inquiry(permit.version, Question({"": body}, Form.V2_REST, meta=meta), hints, places)
 

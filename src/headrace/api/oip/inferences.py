@@ -1,13 +1,14 @@
 """The four routes that ask a model: one answer or any number of them, tensors or a plain object."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from headrace.api.bodies import Room
 from headrace.api.endpoint import Call, NoQuery
 from headrace.api.limits import body_pieces, drained
 from headrace.api.oip import errors, generate, metadata
@@ -32,31 +33,38 @@ class Inferences:
         self._rooms, self._infer = rooms, infer
 
     async def infer(self, call: NoBody) -> Response:
-        return await _response(call.request, await self._infer.reply(self._asked(call)))
+        with self._rooms.bodies.room() as room:
+            reply = await self._infer.reply(self._asked(call, room))
+        return await _response(call.request, reply)
 
     async def infer_stream(self, call: NoBody) -> Response:
         """A model that gives one answer makes one event."""
         version = await self._version(call)
-        asked = _plain(self._asked(call))
-        if not metadata.tensors_of(version).streams:
-            return await _response(call.request, _as_event(await self._infer.reply(asked)))
-        return await self._events(call, asked, bytes)
+        with ExitStack() as until:
+            asked = _plain(self._asked(call, until.enter_context(self._rooms.bodies.room())))
+            if not metadata.tensors_of(version).streams:
+                return await _response(call.request, _as_event(await self._infer.reply(asked)))
+            return await self._events(call, asked, bytes, until)
 
     async def generate(self, call: Call[NoQuery, bytes]) -> Response:
         version = await self._version(call)
-        asked, shape = self._meant(call, version)
-        if metadata.tensors_of(version).streams == "only":
-            return await _response(call.request, await self._only(asked, shape))
-        return await _response(call.request, await self._generated(asked, shape))
+        with self._rooms.bodies.room() as room:
+            asked, shape = self._meant(call, version, room)
+            if metadata.tensors_of(version).streams == "only":
+                return await _response(call.request, await self._only(asked, shape))
+            return await _response(call.request, await self._generated(asked, shape))
 
     async def generate_stream(self, call: Call[NoQuery, bytes]) -> Response:
         version = await self._version(call)
-        asked, shape = self._meant(call, version)
-        if not metadata.tensors_of(version).streams:
-            return await _response(call.request, _as_event(await self._generated(asked, shape)))
-        return await self._events(call, asked, shape, generates=True)
+        with ExitStack() as until:
+            asked, shape = self._meant(call, version, until.enter_context(self._rooms.bodies.room()))
+            if not metadata.tensors_of(version).streams:
+                return await _response(call.request, _as_event(await self._generated(asked, shape)))
+            return await self._events(call, asked, shape, until, generates=True)
 
-    def _meant(self, call: Call[NoQuery, bytes], version: Version) -> tuple[Asked, Callable[[bytes], bytes]]:
+    def _meant(
+        self, call: Call[NoQuery, bytes], version: Version, room: Room
+    ) -> tuple[Asked, Callable[[bytes], bytes]]:
         """The infer request, and what of its answers is shown. Raises Invalid."""
         raw = generate.request(call.body, metadata.tensors_of(version))
         is_request, with_id = raw is call.body, generate.has_id(call.body)
@@ -65,7 +73,7 @@ class Inferences:
             return raw
 
         shape = bytes if is_request else lambda answer: generate.answer(answer, with_id=with_id)
-        return _plain(replace(self._asked(call), body=body)), shape
+        return _plain(replace(self._asked(call, room), body=body)), shape
 
     async def _generated(self, asked: Asked, shape: Callable[[bytes], bytes]) -> Reply:
         reply = await self._infer.reply(asked)
@@ -74,14 +82,21 @@ class Inferences:
         return replace(reply, body=shape(reply.body))
 
     async def _events(
-        self, call: Call[NoQuery, Any], asked: Asked, shape: Callable[[bytes], bytes], *, generates: bool = False
+        self,
+        call: Call[NoQuery, Any],
+        asked: Asked,
+        shape: Callable[[bytes], bytes],
+        until: ExitStack,
+        *,
+        generates: bool = False,
     ) -> Response:
+        """`until`: left when the last event is sent."""
         identifier = identifier_of(asked.headers.get(b"x-request-id"))
         try:
             answers, limit = await self._stream(asked, identifier)
         except Exception as error:  # noqa: BLE001 - whatever it is becomes JSON
             return await _response(call.request, refused(error, identifier))
-        return Events(answers, self._rooms.blobs, Way(identifier, limit, shape, generates))
+        return Events(answers, self._rooms.blobs, Way(identifier, limit, shape, generates), until.pop_all())
 
     async def _stream(self, asked: Asked, identifier: str) -> tuple[AsyncGenerator[Answer, None], float | None]:
         inquiry = await self._infer.inquiry(asked, identifier)
@@ -115,7 +130,7 @@ class Inferences:
         except Exception as error:  # noqa: BLE001 - whatever it is becomes JSON
             return refused(error, identifier)
 
-    def _asked(self, call: Call[NoQuery, Any]) -> Asked:
+    def _asked(self, call: Call[NoQuery, Any], room: Room) -> Asked:
         settings, request = self._rooms.settings, call.request
 
         async def body() -> bytes:
@@ -123,7 +138,7 @@ class Inferences:
             pieces = body_pieces(request, settings.oip.body_limit, deadline, "oip.body_limit", packed=True)
             return b"".join([piece async for piece in pieces])
 
-        return Asked(call.params["model"], call.params.get("version"), _headers(request), body)
+        return Asked(call.params["model"], call.params.get("version"), _headers(request), body, room)
 
     async def _version(self, call: Call[NoQuery, Any]) -> Version:
         params = call.params

@@ -3,7 +3,7 @@
 Only the JSON is read, and of that only what stands around the tensors: values stay as they were written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,8 +70,13 @@ class Sharing:
     def __init__(self, regions: Regions, limit: int) -> None:
         self._regions, self._limit = regions, limit
 
-    async def take(self, team: str, body: bytes, meta: Mapping[str, str]) -> tuple[bytes, dict[str, str], Places]:
-        """The request with its tensors in it. Raises Invalid, NotFound, TooLarge."""
+    async def take(
+        self, team: str, body: bytes, meta: Mapping[str, str], hold: Callable[[int], None]
+    ) -> tuple[bytes, dict[str, str], Places]:
+        """The request with its tensors in it.
+
+        Raises Invalid, NotFound, TooLarge, and what `hold` raises, which is asked for room before they are read.
+        """
         length = len(body) if "json" not in meta else max(0, min(len(body), int(meta["json"])))
         head, rest = _object(body[:length]), memoryview(body)[length:]
         parts: list[bytes | memoryview] = []
@@ -82,6 +87,7 @@ class Sharing:
             if (place := place_of(parameters)) is not None:
                 size += place.byte_size
                 check_size(size, self._limit)
+                hold(place.byte_size)
                 data = await self._regions.get(team, place.region).read(place.offset, place.byte_size)
                 tensor = _changed(one, {"binary_data_size": len(data)}, parameters)
                 parts.append(data)

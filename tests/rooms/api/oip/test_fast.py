@@ -103,7 +103,7 @@ async def test_without_a_key_no_large_body_is_kept(talk, wire):
     assert (401, "close") == (status, headers["connection"])
     talk.send(MEGABYTE * 7)
     assert await talk.ended()
-    assert 0 == door.held
+    assert 0 == door.bodies.held
 
 
 async def test_all_large_bodies_together_have_a_limit(tmp_path):
@@ -111,14 +111,14 @@ async def test_all_large_bodies_together_have_a_limit(tmp_path):
         await publish(home, dialect=Echo())
         async with served(home) as wire, wire.connection() as first, wire.connection() as second:
             first.send(first.head(Content_Length=len(MEGABYTE) * 3) + MEGABYTE * 2)
-            await settled(lambda: wire.server.config.http.door.held >= len(MEGABYTE))
+            await settled(lambda: wire.server.config.http.door.bodies.held >= len(MEGABYTE))
             second.send(second.head(Content_Length=len(MEGABYTE) * 3) + MEGABYTE * 2 + MEGABYTE)
             status, headers, _ = await second.answer()
             assert (503, "close") == (status, headers["connection"])
             assert "retry-after" in headers
             first.send(MEGABYTE)
             assert 400 == (await first.answer())[0]  # all of it is spaces
-            assert 0 == wire.server.config.http.door.held
+            assert 0 == wire.server.config.http.door.bodies.held
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ async def test_a_client_who_leaves_takes_its_question_back(wire, home):
 async def test_a_client_who_leaves_in_the_middle_of_a_body(wire):
     async with wire.connection() as talk:
         talk.send(talk.head(Content_Length=len(MEGABYTE) * 2) + MEGABYTE)
-        await settled(lambda: wire.server.config.http.door.held)
+        await settled(lambda: wire.server.config.http.door.bodies.held)
     await settled(lambda: not wire.server.server_state.tasks)
-    assert 0 == wire.server.config.http.door.held
+    assert 0 == wire.server.config.http.door.bodies.held
 
 
 async def test_a_request_that_never_gets_its_turn_gives_back_what_it_holds(wire, echo):
@@ -175,11 +175,11 @@ async def test_a_request_that_never_gets_its_turn_gives_back_what_it_holds(wire,
         talk.send(talk.request(WAIT) + talk.head(Content_Length=len(MEGABYTE)) + MEGABYTE[: 200 * 1024])
         async with asyncio.timeout(10):
             await echo.begun.wait()
-        await settled(lambda: wire.server.config.http.door.held)
+        await settled(lambda: wire.server.config.http.door.bodies.held)
         [task] = wire.server.server_state.tasks
         task.cancel()  # the server's patience ends
         await settled(lambda: not wire.server.server_state.connections)
-    assert 0 == wire.server.config.http.door.held
+    assert 0 == wire.server.config.http.door.bodies.held
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ async def test_mutated_requests(wire, caplog, seed):
                     said = b""
             assert said[:9] in (b"", b"HTTP/1.1 ")
     await settled(lambda: not wire.server.server_state.tasks and not wire.server.server_state.connections)
-    assert 0 == wire.server.config.http.door.held
+    assert 0 == wire.server.config.http.door.bodies.held
     assert [] == accidents
     assert "unexpected error" not in caplog.text
     async with wire.connection() as talk:

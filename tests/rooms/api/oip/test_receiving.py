@@ -56,7 +56,7 @@ async def test_a_large_body_in_pieces_and_another_request_behind_it(wire, echo, 
         assert ["1", "200"] == [json.loads((await talk.answer())[2])["id"], str((await talk.answer())[0])]
         assert [large, BODY] == [given(one) for one in echo.questions[-2:]]
         assert (kind == "slot") is isinstance(echo.questions[-2].inputs[""], Slot)
-        assert 0 == wire.server.config.http.door.held
+        assert 0 == wire.server.config.http.door.bodies.held
 
 
 async def test_the_same_connection_again_and_again(wire, echo, large):
@@ -75,9 +75,9 @@ async def test_who_leaves_in_the_middle_of_a_large_body(wire, large):
     async with wire.connection() as talk:
         await warm(talk, large)
         talk.send(talk.request(large)[: len(large) // 2])
-        await settled(lambda: door.held == len(large))
+        await settled(lambda: door.bodies.held == len(large))
     await settled(lambda: not connections(wire))
-    assert 0 == door.held
+    assert 0 == door.bodies.held
 
 
 async def test_who_stops_in_the_middle_of_a_large_body_is_told(tmp_path, large, kind):
@@ -89,7 +89,7 @@ async def test_who_stops_in_the_middle_of_a_large_body_is_told(tmp_path, large, 
         assert (408, "close") == (status, headers["connection"])
         assert b"too slowly" in said
         talk.send(MEGABYTE)  # is read, and thrown away
-        assert 0 == wire.server.config.http.door.held
+        assert 0 == wire.server.config.http.door.bodies.held
 
 
 @pytest.mark.parametrize("hint", [{"timeout": 60_000_000}, {"sequence_id": 7, "sequence_start": True}])
@@ -109,11 +109,11 @@ async def test_a_key_that_is_renewed_while_a_large_body_comes(wire, large):
         await warm(talk, large)
         data = talk.request(large)
         talk.send(data[: len(data) // 2])
-        await settled(lambda: wire.server.config.http.door.held == len(large))
+        await settled(lambda: wire.server.config.http.door.bodies.held == len(large))
         await wire.home.rooms.keys.renew(wire.home.key.partition(".")[0])
         talk.send(data[len(data) // 2 :])
         assert 401 == (await talk.answer())[0]
-        assert 0 == wire.server.config.http.door.held
+        assert 0 == wire.server.config.http.door.bodies.held
 
 
 async def test_no_memory_waits_for_the_collector(wire, echo, large, kind):

@@ -5,12 +5,14 @@ import os
 import secrets
 import struct
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 from rooms.api.house import RUNS, house
-from rooms.api.oip.served import Echo, publish, served
+from rooms.api.oip.conftest import in_memory
+from rooms.api.oip.served import Echo, answered, publish, served
 
 from headrace.api.oip.callers import Callers
 from headrace.api.regions import FOLDER
@@ -192,6 +194,60 @@ async def test_a_region_that_is_named_often_does_not_make_a_request_larger_than_
         async with served(home) as wire, wire.client() as client, region(client, files, content=bytes(1_000)):
             answer = await infer(client, {"inputs": asks(where("in", 1_000))["inputs"] * 3})
             assert (413, True) == (answer.status_code, "2000 bytes" in answer.json()["error"]), answer.text
+
+
+class Held(Echo):
+    """Notes how many bytes of requests count while it is asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.bodies, self.held = None, []
+
+    async def run(self, questions, _timeout):
+        self.held.append(self.bodies.held)
+        for _ in questions:
+            yield answered(b"{}", {})
+
+
+@pytest.fixture
+async def held(tmp_path):
+    """Room for four regions of all requests together; each request may have ten."""
+    said = OipSettings(shared_memory="/oip_", body_limit=10_000, bodies_limit=4_000)
+    async with house(tmp_path, oip=said) as home:
+        dialect = Held()
+        dialect.bodies = home.rooms.bodies
+        await publish(home, tensors=TENSORS, dialect=dialect)
+        await publish(home, "streams", tensors=replace(TENSORS, streams="also"), dialect=dialect)
+        yield home, dialect
+
+
+WAYS = [
+    ("fast path", "echo/infer"),
+    ("app", "echo/infer"),
+    ("app", "echo/infer_stream"),
+    ("app", "streams/infer_stream"),
+]
+
+
+@pytest.mark.parametrize(("by", "path"), WAYS)
+async def test_the_regions_of_all_requests_count_together(held, files, by, path):
+    home, dialect = held
+    async with (
+        served(home) as wire,
+        wire.client() as near,
+        in_memory(home) as app,
+        region(near, files, content=bytes(1_000)),
+    ):
+        client = near if by == "fast path" else app
+        one = asks(where("in", 1_000))["inputs"]
+        fits, not_so = [await client.post(f"/v2/models/{path}", json={"inputs": one * times}) for times in (3, 5)]
+    assert (200, [3_000]) == (fits.status_code, dialect.held), fits.text
+    assert (503, "too many large requests are on their way in: try again later") == (
+        not_so.status_code,
+        not_so.json()["error"],
+    )
+    assert "retry-after" in not_so.headers
+    assert 0 == home.rooms.bodies.held
 
 
 async def test_nobody_sees_the_regions_of_others(home, wire, client, files):
