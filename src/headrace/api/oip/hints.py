@@ -13,7 +13,8 @@ from headrace.inference.ask import Step
 LARGEST = (1 << 64) - 1  # of our numbers
 LONGEST_ID = 256  # characters
 SHOWN = 60  # characters of a wrong value
-_TIMEOUT, _SEQUENCE = b'"timeout"', b'"sequence_id"'
+TIMEOUT, SEQUENCE = "timeout", "sequence_id"  # parameters
+_TIMEOUT, _SEQUENCE = (f'"{name}"'.encode() for name in (TIMEOUT, SEQUENCE))
 _U_OF_TIMEOUT, _U_OF_SEQUENCE = _TIMEOUT.index(b"u"), _SEQUENCE.index(b"u")
 SMALL = 1_000  # bytes
 FEW = 100  # letters: a body that has more of them is text
@@ -81,7 +82,7 @@ def has_none(body: bytes, json_length: int | None) -> bool:
 
 def of_parameters(parameters: Mapping[str, Any], owner: str) -> Hints:
     """Of a gRPC request: parameters by name, each an InferParameter. Raises Invalid."""
-    if "timeout" not in parameters and "sequence_id" not in parameters:
+    if TIMEOUT not in parameters and SEQUENCE not in parameters:
         return NONE
     return _hints(_Parameters(*(_value(parameters.get(name)) for name in _NAMES)), owner)
 

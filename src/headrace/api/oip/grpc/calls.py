@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from headrace.api.oip.grpc.headers import Head
+from headrace.api.oip.grpc.turns import Turn
 from headrace.domain.account import Action, Principal
 from headrace.domain.body import Slot
 from headrace.domain.errors import HeadraceError
@@ -17,13 +18,14 @@ class Call:
     """`deadline` is in the loop's time; `principal` is NOBODY for public methods.
 
     `trailing`: metadata behind the one answer. `hold` asks for room for bytes that a request grows by, until it is
-    over: it raises Status.
+    over: it raises Status. `turn`: among the calls of its connection, where its method keeps their order.
     """
 
     principal: Principal
     metadata: Mapping[str, str]
     deadline: float | None
     hold: Callable[[int], None]
+    turn: Turn
     trailing: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
@@ -65,12 +67,16 @@ class AtOnce(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One of `unary` and `streaming`. Without actions it needs no key, and its messages have to be small."""
+    """One of `unary` and `streaming`. Without actions it needs no key, and its messages have to be small.
+
+    `in_order`: a call holds up those behind it on its connection that wait for their turn, until it says `turn.over()`.
+    """
 
     actions: tuple[Action, ...]  # one of them must be allowed
     unary: Unary | None = None
     streaming: Streaming | None = None
     at_once: AtOnce | None = None
+    in_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,10 +263,7 @@ class Connection(asyncio.BufferedProtocol):
         elif ends and method.unary is not None:
             self._running.refuse(stream, Status(Code.UNIMPLEMENTED, "this method takes one message, not 0"))
         else:
-            if head.timeout is not None:
-                stream.timer = self._loop.call_later(head.timeout, self._running.expire, stream)
-            if method.streaming is not None:
-                self._running.start(stream, method)
+            self._running.expect(stream, method)
 
     def _trailers(self, stream: Stream, block: bytes, ends: bool) -> None:
         wrong = None if ends else "headers in the middle of a stream"

@@ -9,7 +9,7 @@ from headrace.api.oip.grpc.calls import Call, Said
 from headrace.api.oip.grpc.headers import REQUEST_ID, Head, caller_of
 from headrace.api.oip.grpc.scan import Asked, Scanner
 from headrace.api.oip.grpc.status import Code, Status, as_header
-from headrace.api.oip.hints import NONE, of_parameters
+from headrace.api.oip.hints import NONE, SEQUENCE, of_parameters
 from headrace.api.oip.permits import Permits
 from headrace.api.oip.seen import Seen
 from headrace.catalog.directory import Directory
@@ -86,6 +86,8 @@ class Infer:
 
     async def unary(self, call: Call, message: bytes) -> bytes:
         asked = self._scanner.scan(message)
+        if SEQUENCE not in asked.parameters:
+            call.turn.over()
         permit = await self._permits.find(caller_of(call.metadata), asked.name, asked.version or None)
         answer = await self.one(call, asked, message, permit.version)
         if self._cloudevents is not None:
@@ -98,11 +100,11 @@ class Infer:
         hints = of_parameters(asked.parameters, call.principal.team)
         question = self.question(call, asked, message)
         if hints is NONE:
-            answer = await self._asked(version, question)
+            answer = await self._asked(call, version, question)
         else:
             try:
                 async with asyncio.timeout(hints.limit):
-                    answer = await self._asked(version, question, hints.step)
+                    answer = await self._asked(call, version, question, hints.step)
             except TimeoutError:
                 raise Unavailable("Request timeout expired") from None
         await self.used(version)
@@ -143,8 +145,11 @@ class Infer:
             return None
         return output.body if isinstance(output.body, bytes) else await whole(output.body, self._blobs)
 
-    async def _asked(self, version: Version, question: Question, step: Step | None = None) -> Answer:
+    async def _asked(self, call: Call, version: Version, question: Question, step: Step | None = None) -> Answer:
         key, patience, run = version.key, self._patience, version.timeout.run / 1000
+        if step is not None:
+            await call.turn.come()
+        call.turn.over()
         if step is not None:
             return await self._ask.in_sequence(key, question, step, patience=patience, timeout=run)
         return await self._ask.one(key, question, patience=patience, timeout=run)

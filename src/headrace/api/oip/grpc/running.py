@@ -14,6 +14,7 @@ from headrace.api.oip.grpc.http2 import ErrorCode
 from headrace.api.oip.grpc.outbox import Outbox
 from headrace.api.oip.grpc.status import Code, Status
 from headrace.api.oip.grpc.stream import Stream
+from headrace.api.oip.grpc.turns import Turns
 from headrace.domain.body import Slot
 from headrace.domain.errors import HeadraceError
 from headrace.domain.question import Answer
@@ -44,6 +45,17 @@ class Told(Protocol):
 class Running:
     def __init__(self, desk: Desk, outbox: Outbox, tell: Told) -> None:
         self._desk, self._outbox, self._tell = desk, outbox, tell
+        self._turns = Turns()
+
+    def expect(self, stream: Stream, method: Method) -> None:
+        """It has begun, and what it says comes now."""
+        head = stream.head
+        if head.timeout is not None:
+            stream.timer = asyncio.get_running_loop().call_later(head.timeout, self.expire, stream)
+        if method.in_order:
+            stream.turn = self._turns.begin(head.caller)
+        if method.streaming is not None:
+            self.start(stream, method)
 
     def start(self, stream: Stream, method: Method) -> None:
         if method.streaming is not None:
@@ -73,6 +85,7 @@ class Running:
 
     def call_off(self, stream: Stream) -> None:
         """Nobody wants the answer any more."""
+        stream.turn.over()
         if stream.timer is not None:
             stream.timer.cancel()
         if stream.ticket is not None:
@@ -113,6 +126,7 @@ class Running:
         if packed or stream.head.encoding != "identity" or not self.ask(stream, at_once, message):
             return False
         if not stream.done:
+            stream.turn.over()
             stream.inbox.open()
             if not stream.admitted:
                 self._tell.admitted(stream)
@@ -143,7 +157,7 @@ class Running:
         try:
             principal = await self._desk.admit(stream.head, method.actions) if method.actions else NOBODY
             deadline = None if stream.timer is None else stream.timer.when()
-            call = Call(principal, stream.head.metadata, deadline, partial(self._grow, stream))
+            call = Call(principal, stream.head.metadata, deadline, partial(self._grow, stream), stream.turn)
             if method.actions and not stream.admitted:
                 self._tell.admitted(stream)
             if method.unary is not None:
@@ -227,6 +241,7 @@ class Running:
 
     def _over(self, stream: Stream, code: Code) -> None:
         stream.done = True
+        stream.turn.over()
         if stream.timer is not None:
             stream.timer.cancel()
         self._desk.over(stream.head.path, code, stream.began)

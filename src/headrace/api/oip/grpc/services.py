@@ -105,9 +105,9 @@ def _about(about: About) -> Named:
 def _infer(infer: Infer, regions: Regions, settings: OipSettings) -> Named:
     shared = SharedTensors(infer.unary, regions, settings.grpc_limit) if regions.enabled else None
     if shared is None:
-        yield "ModelInfer", Method(ASK, infer.unary, at_once=infer)
+        yield "ModelInfer", Method(ASK, infer.unary, at_once=infer, in_order=True)
     else:
-        yield "ModelInfer", Method(ASK, shared.unary)
+        yield "ModelInfer", Method(ASK, shared.unary, in_order=True)
     yield "ModelStreamInfer", Method(ASK, streaming=StreamInfer(infer, shared, settings.grpc_stream_profile).stream)
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from headrace.api.oip.grpc.headers import Head
 from headrace.api.oip.grpc.inbox import Inbox
 from headrace.api.oip.grpc.status import Status
+from headrace.api.oip.grpc.turns import NO_TURN, Turn
 from headrace.inference.ask import Ticket
 
 
@@ -17,6 +18,7 @@ class Stream:
     ticket: Ticket | None = None  # of a call that runs without a task
     asking: asyncio.Task[None] | None = None  # for the caller's key, before the call can start
     timer: asyncio.TimerHandle | None = None
+    turn: Turn = NO_TURN  # among the calls that came before on the connection
     incoming: asyncio.Event | None = None  # set whenever something came: for those who read message by message
     drained: asyncio.Event | None = None  # set when everything has gone out: for those who write message by message
 
