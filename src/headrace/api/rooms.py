@@ -1,6 +1,5 @@
 """What the doors are given: the rooms behind them, made by assemble."""
 
-import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,5 +64,4 @@ class Rooms:
     bodies: Bodies = field(default_factory=Bodies)  # of requests for inferences by REST
     calls: Requests = field(default_factory=lambda: Requests("grpc"))
     requests: Requests = field(default_factory=lambda: Requests("http"))
-    naming: asyncio.Lock = field(default_factory=asyncio.Lock)  # from looking for a name to making a model of it
     slots: Slots = field(default_factory=lambda: Slots(0))

@@ -10,14 +10,16 @@ from headrace.catalog.search import ModelQuery, select_models
 from headrace.catalog.versions import new_version
 from headrace.domain.account import Principal
 from headrace.domain.clock import Millis
-from headrace.domain.errors import Invalid, NotFound
+from headrace.domain.errors import Conflict, Invalid, NotFound
 from headrace.domain.ids import VersionKey, new_model_id
+from headrace.domain.listing import Filter
 from headrace.domain.model import Model, Visibility
 from headrace.storage.database import Database, Tx
 
 LONGEST_NAME = 128
 LONGEST_DESCRIPTION = 20_000
 CHANGED = "catalog.models"  # the event
+NAMES = "catalog.names"  # the lane: between looking for a name and making a model of it nobody else makes one
 RELATED = 12  # the most models that `related` names
 
 _TOUCH: Millis = 60_000  # last_used is written at most this often
@@ -33,39 +35,22 @@ class Models:
 
     async def create(self, name: str, version: str, principal: Principal, now: Millis, mark: Mark = unmarked) -> Model:
         """A model and its first version, both empty. Names need not be unique. Raises Invalid."""
-        user = principal.user
-        model = Model(
-            identifier=new_model_id(),
-            account=principal.account,
-            team=principal.team,
-            author=principal.account,
-            name=check_name(name),
-            description="",
-            recommended=False,
-            commercial=False,
-            features=(),
-            tags=(),
-            pictures=(),
-            visibility=Visibility(),
-            versions=(),
-            active_versions=(),
-            owner=user.identifier,
-            owner_email=user.email,
-            owner_name=f"{user.first_name} {user.last_name}".strip(),
-            created=now,
-            updated=now,
-            last_used=None,
-            expires=None,
-        )
-        first = new_version(VersionKey(model.identifier, version), user.email, now)
+        return await self._write(_creation(name, version, principal, now, mark), NAMES)
+
+    async def create_unique(
+        self, name: str, version: str, principal: Principal, now: Millis, mark: Mark = unmarked
+    ) -> Model:
+        """The same for a name by which the caller sees no model yet, whoever else makes one at the same moment.
+
+        Raises Invalid, Conflict.
+        """
+        create = _creation(name, version, principal, now, mark)
 
         def transaction(tx: Tx) -> Model:
-            rows.insert_model(tx, model)
-            version_rows.insert_version(tx, first)
-            mark(tx, model.identifier)
-            return rows.load(tx, model.identifier)
+            _check_unique(tx, name.strip(), principal)
+            return create(tx)
 
-        return await self._write(transaction)
+        return await self._write(transaction, NAMES)
 
     async def get(self, identifier: str) -> Model:
         """Raises NotFound. Whether the caller may see it is `access.sees_model`'s question."""
@@ -121,14 +106,58 @@ class Models:
         self._touched[identifier] = now
         await self._database.write(lambda tx: rows.touch(tx, identifier, now))
 
-    async def _write(self, transaction: Callable[[Tx], Model]) -> Model:
+    async def _write(self, transaction: Callable[[Tx], Model], lane: str = "") -> Model:
         try:
-            return await self._database.write(transaction)
+            return await self._database.write(transaction, lane)
         finally:
             self._events.tell(CHANGED)
 
     def _turn_over(self) -> None:
         self.turn += 1
+
+
+def _creation(name: str, version: str, principal: Principal, now: Millis, mark: Mark) -> Callable[[Tx], Model]:
+    """Raises Invalid."""
+    user = principal.user
+    model = Model(
+        identifier=new_model_id(),
+        account=principal.account,
+        team=principal.team,
+        author=principal.account,
+        name=check_name(name),
+        description="",
+        recommended=False,
+        commercial=False,
+        features=(),
+        tags=(),
+        pictures=(),
+        visibility=Visibility(),
+        versions=(),
+        active_versions=(),
+        owner=user.identifier,
+        owner_email=user.email,
+        owner_name=f"{user.first_name} {user.last_name}".strip(),
+        created=now,
+        updated=now,
+        last_used=None,
+        expires=None,
+    )
+    first = new_version(VersionKey(model.identifier, version), user.email, now)
+
+    def transaction(tx: Tx) -> Model:
+        rows.insert_model(tx, model)
+        version_rows.insert_version(tx, first)
+        mark(tx, model.identifier)
+        return rows.load(tx, model.identifier)
+
+    return transaction
+
+
+def _check_unique(tx: Tx, name: str, principal: Principal) -> None:
+    """Raises Conflict. What has no version left is deleted."""
+    for one in rows.candidates(tx, ModelQuery(viewer=principal, name=Filter(name))):
+        if one.name == name and one.versions and access.sees_model(principal, one):
+            raise Conflict(f"there is a model called '{name}' already: {one.identifier}")
 
 
 def check_name(name: str) -> str:

@@ -24,6 +24,7 @@ from headrace.cli.failure import Failure
 from headrace.cli.job_results import in_short, top_class
 from headrace.cli.jobs import end, follow
 from headrace.cli.keys import own_key
+from headrace.cli.new_version import choose_version, existing
 from headrace.cli.output import program, seconds, table
 from headrace.cli.shapes import Job, Results
 from headrace.cli.ticks import Ticks
@@ -139,8 +140,8 @@ def _show(session: Session) -> dict[str, Any]:
 def _deployed(session: Session, name: str, title: str) -> Deployed:
     session.output.say(f"\n{title}", style="bold")
     folder = model_folder.read(MODELS / name)
-    row = deploy.existing(session.api, folder.name, None)
-    wishes = Wishes(folder.name, deploy.choose_version(None, folder, row), {})
+    row = existing(session.api, folder.name, None)
+    wishes = Wishes(folder.name, choose_version(None, folder, row), {})
     try:
         return deploy.go(session, folder, wishes, row)
     except Failure as failure:

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from headrace.cli import foreign, model_folder, resolve
-from headrace.cli.api_client import Api
+from headrace.cli import foreign, model_folder
 from headrace.cli.command import ServerCommand, Session, session_of
 from headrace.cli.deployment_steps import Deployed, Deployment, Wishes, is_request
 from headrace.cli.failure import ExitCode, Failure
 from headrace.cli.model_folder import ModelFolder
+from headrace.cli.new_version import choose_version, existing
 from headrace.cli.output import facts, program
 from headrace.cli.registry_password import USERNAME_HELP, password_of
 from headrace.cli.shapes import ModelRow
@@ -21,8 +21,6 @@ from headrace.cli.ticks import Ticks
 
 app = typer.Typer(add_completion=False)
 
-FIRST_VERSION = "1.0.0"
-SEMANTIC = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:[-+].*)?")
 TITLES = 24  # characters of the widest title of a step
 
 
@@ -75,6 +73,7 @@ def deploy(  # noqa: PLR0913 - one parameter for each option of the command
     wishes = Wishes(
         name=name or (row.name if row and model else found.name),
         version=choose_version(version, found, row),
+        chosen=version is None,
         test_files=_test_files(test_input or [], found),
         minimum=minimum,
         maximum=maximum,
@@ -149,34 +148,6 @@ def _summary(wishes: Wishes, deployed: Deployed) -> RenderableType:
 
 def go(session: Session, folder: ModelFolder, wishes: Wishes, row: ModelRow | None) -> Deployed:
     return Deployment(session.api, folder, wishes, row.model_id if row else "").go(Ticks(session.output, TITLES))
-
-
-def existing(api: Api, name: str, wanted: str | None) -> ModelRow | None:
-    """The model that gets a new version: the one asked for, else the one with exactly this name, else none."""
-    if wanted:
-        return resolve.model(api, wanted)
-    same = [row for row in resolve.named(api, name) if row.name == name]
-    if len(same) > 1:
-        raise Failure(
-            f"there are {len(same)} models called {name!r}",
-            ExitCode.USAGE,
-            cure=f"choose one with --model {same[0].model_id}, or give another --name",
-        )
-    return same[0] if same else None
-
-
-def choose_version(wanted: str | None, folder: ModelFolder, row: ModelRow | None) -> str:
-    """The one asked for; else model.yaml's, if it is free; else the next after the newest."""
-    taken = set(row.versions) if row else set()
-    if wanted:
-        if wanted in taken:
-            raise Failure(f"version {wanted} exists already: give another --version", ExitCode.USAGE)
-        return wanted
-    first = folder.version or FIRST_VERSION
-    if first not in taken:
-        return first
-    newest = max(tuple(int(part) for part in found.groups()) for text in taken if (found := SEMANTIC.fullmatch(text)))
-    return f"{newest[0]}.{newest[1]}.{newest[2] + 1}"
 
 
 def _test_files(given: list[str], folder: ModelFolder) -> dict[str, Path]:

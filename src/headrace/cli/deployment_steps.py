@@ -4,13 +4,14 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from headrace.cli.api_client import Api, decode, segment
 from headrace.cli.failure import ExitCode, Failure
 from headrace.cli.model_folder import ModelFolder, pack, size_of
+from headrace.cli.new_version import choose_version, existing
 from headrace.cli.output import size
 from headrace.cli.shapes import Hardware, ModelRow, Progress, VersionDetails
 from headrace.cli.ticks import Note, Ticks
@@ -30,6 +31,7 @@ class Wishes:
     name: str
     version: str
     test_files: dict[str, Path]  # by model input; they win over those in the folder
+    chosen: bool = True  # the version is our choice: another one will do
     minimum: int | None = None
     maximum: int | None = None
     on_server: bool = False  # the folder is on the server: name its path instead of packing it
@@ -88,13 +90,28 @@ class Deployment:
         return f"models/{self._model}/versions/{segment(self._wishes.version)}"
 
     def _create(self, note: Note) -> None:
+        wishes = self._wishes
         if self._model:
-            self._api.post(f"models/{self._model}/versions", {"version": self._wishes.version})
-            note.end = f"{self._model}, a new version {self._wishes.version}"
+            self._api.post(f"models/{self._model}/versions", {"version": wishes.version})
+            note.end = f"{self._model}, a new version {wishes.version}"
             return
-        made = self._api.post("models", {"name": self._wishes.name, "version": self._wishes.version})
+        try:
+            made = self._api.post("models", {"name": wishes.name, "version": wishes.version, "unique": True})
+        except Failure as failure:
+            self._follow(failure)
+            self._create(note)
+            return
         self._model = decode(made, ModelRow).identifier
-        note.end = f"{self._model} version {self._wishes.version}"
+        note.end = f"{self._model} version {wishes.version}"
+
+    def _follow(self, failure: Failure) -> None:
+        """Somebody made a model of this name meanwhile: it gets the version. Raises `failure` where there is none."""
+        wishes = self._wishes
+        row = None if failure.code is not ExitCode.FAILED else existing(self._api, wishes.name, None)
+        if row is None:
+            raise failure
+        version = choose_version(None if wishes.chosen else wishes.version, self._folder, row)
+        self._model, self._wishes = row.model_id, replace(wishes, version=version)
 
     def _describe(self, note: Note) -> None:
         self._patch_model({"name": self._wishes.name, "description": self._folder.description("summary")})

@@ -45,6 +45,17 @@ async def test_a_new_model(client):
     assert made == shown | {"identifier": made["modelId"]}
 
 
+async def test_a_name_may_be_asked_for_that_nobody_has(client):
+    """Otherwise names need not be unique."""
+    body = {"name": "My Echo Model", "version": "0.1.0"}
+    made = (await client.post("/models", json=body)).json()["identifier"]
+    refused = await client.post("/models", json=body | {"unique": True})
+    expected = f"there is a model called 'My Echo Model' already: {made}"
+    assert (409, expected) == (refused.status_code, refused.json()["message"])
+    assert 201 == (await client.post("/models", json=body)).status_code
+    assert 201 == (await client.post("/models", json=body | {"name": "Another", "unique": True})).status_code
+
+
 async def test_a_new_version(client, draft):
     made = await client.post(f"/models/{draft}/versions", json={"version": "0.2.0", "longDescription": "better"})
     assert (201, "better", "partial") == (made.status_code, made.json()["longDescription"], made.json()["status"])

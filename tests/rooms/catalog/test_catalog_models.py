@@ -10,7 +10,7 @@ from headrace.catalog.search import ModelQuery
 from headrace.domain.account import Role
 from headrace.domain.errors import Conflict, Invalid, NotFound, TooLarge
 from headrace.domain.listing import Filter, Page
-from headrace.domain.model import Feature, Picture, Scope, Tag, Visibility
+from headrace.domain.model import Feature, Model, Picture, Scope, Tag, Visibility
 
 NOW = 1_700_000_000_000
 
@@ -49,6 +49,26 @@ async def test_names_need_not_be_unique(models, ann):
     one, two = [await models.create("Echo", "1.0.0", ann, NOW) for _ in range(2)]
 
     assert one.identifier != two.identifier
+
+
+async def test_a_unique_name_is_one_that_the_caller_does_not_see_yet(models, who, ann):
+    made = await models.create_unique("Echo", "1.0.0", ann, NOW)
+    with pytest.raises(Conflict, match=f"'Echo' already: {made.identifier}"):
+        await models.create_unique(" Echo ", "1.0.0", ann, NOW)
+
+    assert "Echo2" == (await models.create_unique("Echo2", "1.0.0", ann, NOW)).name
+    assert "echo" == (await models.create_unique("echo", "1.0.0", ann, NOW)).name
+    hidden = await models.create_unique("Echo", "1.0.0", who("bob"), NOW)  # who may not know of Ann's
+    await models.change(hidden.identifier, lambda old: replace(old, visibility=Visibility(Scope.ALL)), NOW)
+    with pytest.raises(Conflict):
+        await models.create_unique("Echo", "1.0.0", who("eve"), NOW)
+
+
+async def test_of_many_at_once_one_gets_a_unique_name(models, ann):
+    made = [models.create_unique("Echo", "1.0.0", ann, NOW) for _ in range(8)]
+    found = await asyncio.gather(*made, return_exceptions=True)
+
+    assert [Conflict] * 7 + [Model] == sorted(map(type, found), key=str)
 
 
 async def test_an_unknown_model_is_not_found_in_the_words_of_the_contract(models):

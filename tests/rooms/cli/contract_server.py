@@ -44,6 +44,7 @@ class ContractServer:
         self.image_fault = ""
         self.run_fault = ""
         self.tensors: list[str] | None = None  # the inputs of its models, where they take tensors
+        self.faster: dict[str, str] | None = None  # name and version of a model that somebody makes just before
         self._numbers = itertools.count(1)
 
     def app(self) -> Starlette:
@@ -117,17 +118,24 @@ class ContractServer:
 
     async def new_model(self, request: Request) -> Response:
         body = await request.json()
+        if body.get("unique") and self.faster is not None:
+            made, self.faster = self.faster, None
+            self._add_model(made["name"], made["version"])
+            raise Refused(409, "there is a model of this name already")
+        return JSONResponse({"identifier": self._add_model(body["name"], body["version"])}, 201)
+
+    def _add_model(self, name: str, version: str) -> str:
         identifier = f"model{next(self._numbers):05}"
         self.models[identifier] = {
             "modelId": identifier,
-            "name": body["name"],
+            "name": name,
             "versions": [],
             "latestActiveVersion": "",
             "tags": [],
             "createdByEmail": "ann@example.com",
         }
-        self._add_version(identifier, body["version"])
-        return JSONResponse({"identifier": identifier}, 201)
+        self._add_version(identifier, version)
+        return identifier
 
     def _add_version(self, model: str, version: str) -> None:
         self.models[model]["versions"].append(version)

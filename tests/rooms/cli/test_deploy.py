@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from headrace.cli import model_folder
-from headrace.cli.deploy import choose_version
 from headrace.cli.deployment_steps import smallest
 from headrace.cli.failure import ExitCode, Failure
 from headrace.cli.model_folder import ModelFolder, size_of, time_of
+from headrace.cli.new_version import choose_version
 from headrace.cli.shapes import Hardware, ModelRow
 
 
@@ -215,7 +215,7 @@ def test_the_file_of_an_image_is_uploaded_as_it_is(headrace, server, tmp_path):
 
     assert 0 == ended.code, ended.err
     assert b"an image" == server.files["/api/models/model00001/versions/1.0.0/container-image"]
-    assert ("POST", "/api/models", {"name": "praise", "version": "1.0.0"}) in server.requests
+    assert ("POST", "/api/models", {"name": "praise", "version": "1.0.0", "unique": True}) in server.requests
 
 
 def test_an_image_in_a_registry_is_named(headrace, server, tmp_path, monkeypatch):
@@ -226,7 +226,7 @@ def test_an_image_in_a_registry_is_named(headrace, server, tmp_path, monkeypatch
     assert 0 == headrace(*arguments).code
     path = "/api/models/model00001/versions/1.0.0/container-image"
     assert ("POST", path, {"registry": {"url": reference}}) in server.requests
-    assert ("POST", "/api/models", {"name": "praise", "version": "1.0.0"}) in server.requests
+    assert ("POST", "/api/models", {"name": "praise", "version": "1.0.0", "unique": True}) in server.requests
 
     refused = headrace(*arguments, "--username", "ann", "--version", "2.0.0")
     assert (2, True) == (refused.code, "HEADRACE_REGISTRY_PASSWORD" in refused.err)
@@ -364,3 +364,20 @@ def test_the_smallest_hardware_that_is_enough_is_chosen():
     assert usual is smallest([small, usual, large], 0, 0, 0)
     with pytest.raises(Failure, match="no hardware here has"):
         smallest([usual, small, large], 64, 0, 0)
+
+
+@pytest.mark.parametrize(("options", "version"), [((), "1.0.1"), (("--version", "2.0.0"), "2.0.0")])
+def test_who_comes_second_with_a_new_name_adds_a_version_to_that_model(headrace, folder, server, options, version):
+    server.faster = {"name": "Echo", "version": "1.0.0"}
+    ended = headrace("deploy", str(folder), "--name", "Echo", *options)
+
+    assert 0 == ended.code, ended.err
+    assert [("model00001", ["1.0.0", version])] == [(name, one["versions"]) for name, one in server.models.items()]
+    assert version in ended.out
+
+
+def test_a_version_that_the_first_one_has_taken_is_not_another(headrace, folder, server):
+    server.faster = {"name": "Echo", "version": "2.0.0"}
+    ended = headrace("deploy", str(folder), "--name", "Echo", "--version", "2.0.0")
+
+    assert (ExitCode.USAGE, True) == (ended.code, "version 2.0.0 exists already" in ended.err), ended.err

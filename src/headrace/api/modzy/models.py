@@ -59,7 +59,8 @@ class Models:
         return Response(msgspec.json.encode(found), headers=headers, media_type="application/json")
 
     async def create(self, call: Call[NoQuery, parse.NewModel]) -> shapes.CreatedModel:
-        made = await self._models.create(call.body.name, call.body.version, call.principal, now(), call.mark)
+        create = self._models.create_unique if call.body.unique else self._models.create
+        made = await create(call.body.name, call.body.version, call.principal, now(), call.mark)
         return shapes.created(made, now())
 
     async def _created_again(self, call: Call[Any, Any], made: str) -> shapes.CreatedModel:

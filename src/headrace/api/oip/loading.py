@@ -54,14 +54,16 @@ class Loading:
 
     async def _draft(self, principal: Principal, name: str, number: int) -> VersionKey:
         """The first free one of the versions N.0.0, N.0.1 and so on."""
-        async with self._rooms.naming:
-            try:
-                model = await self._rooms.directory.model(principal, name)
-            except NotFound:
-                if not has_address(name):
-                    raise Invalid(f"a model cannot be called '{name}': {TAKEN}") from None
-                made = await self._rooms.models.create(name, f"{number}.0.0", principal, now())
-                return VersionKey(made.identifier, f"{number}.0.0")
+        directory, first = self._rooms.directory, f"{number}.0.0"
+        try:
+            model = await directory.model(principal, name)
+        except NotFound:
+            if not has_address(name):
+                raise Invalid(f"a model cannot be called '{name}': {TAKEN}") from None
+            with suppress(Conflict):
+                made = await self._rooms.models.create_unique(name, first, principal, now())
+                return VersionKey(made.identifier, first)
+            model = await directory.model(principal, name)  # somebody was faster, perhaps by another server
         check_own(principal, model, name)
         texts = (f"{number}.0.{patch}" for patch in count())
         free = (VersionKey(model.identifier, text) for text in texts if text not in model.versions)

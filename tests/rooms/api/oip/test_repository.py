@@ -1,6 +1,7 @@
 """Index, load and unload, with the bodies that real clients send."""
 
 import asyncio
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,9 @@ from rooms.api.oip.served import publish, request
 from headrace.api.oip.brought import brought
 from headrace.api.oip.loading import Loading
 from headrace.api.oip.repository import Repository, state_of
+from headrace.catalog.directory import Directory
+from headrace.catalog.models import Models
+from headrace.catalog.versions import Versions
 from headrace.dialects.dialect import ReplicaInfo
 from headrace.domain.account import Role
 from headrace.domain.clock import now
@@ -20,6 +24,8 @@ from headrace.domain.model import Scope, Visibility
 from headrace.domain.replica import Isolation, ReplicaState
 from headrace.domain.version import Step, StepState, Version, VersionStatus
 from headrace.fleet.status import EngineStatus
+from headrace.settings import StorageSettings
+from headrace.storage.opening import open_database
 
 LOAD, UNLOAD, INDEX = (
     "/v2/repository/models/echo/load",
@@ -235,3 +241,23 @@ async def test_loads_of_one_new_name_at_once_make_versions_of_one_model(home):
 
     assert {"1.0.0", "1.0.1", "1.0.2", "1.0.3"} == {key.version for key in keys}
     assert 1 == len({key.model for key in keys})
+
+
+async def test_loads_of_one_new_name_by_two_servers_make_versions_of_one_model(home, postgresql):
+    principal = await home.rooms.keys.principal(f"ApiKey {home.key}")
+    with postgresql.lent() as one, ExitStack() as until:
+        url = one()
+        databases = [until.enter_context(closing(open_database(StorageSettings(url=url), None))) for _ in range(2)]
+        doors = [Loading(_of(home, database)) for database in databases]
+        names = [f"new-{number}" for number in range(5)]
+        drafts = [door._draft(principal, name, 1) for name in names for door in doors]  # noqa: SLF001 - as above
+        keys = await asyncio.gather(*drafts)
+
+    assert [{"1.0.0", "1.0.1"}] * 5 == [{one.version for one in keys[at : at + 2]} for at in range(0, 10, 2)]
+    assert 5 == len({key.model for key in keys})
+
+
+def _of(home, database):
+    """The rooms of another server, as far as they know of models."""
+    models, versions = Models(database), Versions(database)
+    return replace(home.rooms, models=models, versions=versions, directory=Directory(models, versions))

@@ -17,8 +17,11 @@ Text = Annotated[str, msgspec.Meta(max_length=100_000)]
 
 
 class NewModel(msgspec.Struct):
+    """`unique`: only if the caller sees no model of this name."""
+
     name: str
     version: str
+    unique: bool = False
 
 
 class NewVersion(msgspec.Struct, rename="camel"):
