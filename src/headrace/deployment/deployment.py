@@ -12,7 +12,7 @@ from headrace.deployment.import_image import ImportImage
 from headrace.deployment.load_test import LoadTest
 from headrace.deployment.run_test import RunTest
 from headrace.deployment.steps import LOOK, UNDER_WAY, StepKind, Steps
-from headrace.deployment.trial import completed, untried
+from headrace.deployment.trial import planned, untried
 from headrace.deployment.turns import Turns
 from headrace.domain.clock import now
 from headrace.domain.errors import Conflict, Invalid, ModelFailed, NotReady, StorageFailed
@@ -132,8 +132,7 @@ class Deployment:
 
     async def run(self, key: VersionKey) -> Version:
         """Starts the run test. Raises NotReady when the load test or a file is missing, Invalid for a wrong file."""
-        given = await self._test_inputs.all(key)
-        bodies = await asyncio.to_thread(completed, await self._versions.get(key), given)
+        bodies = planned(await self._versions.get(key), await self._test_inputs.all(key))
 
         def ask(version: Version) -> Version:
             _check_open(version)

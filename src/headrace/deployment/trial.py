@@ -6,12 +6,13 @@ files is tried with files of somebody's.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from headrace.deployment import zeros
 from headrace.deployment.zeros import REQUEST
 from headrace.domain.body import Body
 from headrace.domain.errors import Invalid
+from headrace.domain.tensor import TensorModel
 from headrace.domain.version import Version
 from headrace.inference.validate import is_request
 
@@ -20,13 +21,26 @@ MOST = 64 << 20  # bytes of zeros, which nobody gave
 
 def completed(version: Version, given: Mapping[str, Body]) -> dict[str, Body]:
     """By input name. Raises Invalid for a request that is none, and for more zeros than anybody should make."""
+    return _with_zeros(version, given, zeros.completed)
+
+
+def planned(version: Version, given: Mapping[str, Body]) -> dict[str, Body]:
+    """The same names and sizes, before anything is made. Raises the same."""
+    return _with_zeros(version, given, zeros.planned)
+
+
+def _with_zeros(
+    version: Version,
+    given: Mapping[str, Body],
+    zeros_for: Callable[[TensorModel, Mapping[str, Body], int], dict[str, Body]],
+) -> dict[str, Body]:
     tensors = version.tensors
     names = () if tensors is None else tuple(spec.name for spec in tensors.inputs)
     if REQUEST in given and REQUEST not in names and tensors is not None:
         _check_request(given[REQUEST])
     if tensors is None or not names or is_request(version, given):
         return dict(given)
-    return zeros.completed(tensors, given, MOST)
+    return zeros_for(tensors, given, MOST)
 
 
 def untried(version: Version, bodies: Mapping[str, Body]) -> bool:

@@ -7,12 +7,14 @@ import json
 import math
 from collections.abc import Mapping
 
-from headrace.domain.body import Body
+from headrace.domain.body import BlobRef, Body
 from headrace.domain.errors import Invalid
 from headrace.domain.tensor import TensorModel, TensorSpec
 
 REQUEST = "request.json"  # an Open Inference request for all inputs
 _ZEROS = {"BYTES": b'"0"', "BOOL": b"false"}
+_TEXT = b"0"  # a file for an input of texts
+_BEGIN = b'{"inputs":['
 
 
 def completed(tensors: TensorModel, given: Mapping[str, Body], limit: int) -> dict[str, Body]:
@@ -20,30 +22,51 @@ def completed(tensors: TensorModel, given: Mapping[str, Body], limit: int) -> di
 
     Raises Invalid where that is more than `limit` bytes.
     """
+    sizes = _sizes(tensors, given, limit)
+    if given:
+        return {spec.name: _as_file(spec) for spec in tensors.inputs if spec.name in sizes} | dict(given)
+    inputs = b",".join([_head(spec) + _nested(spec, _flat(spec)) + b"}" for spec in tensors.inputs])
+    return {REQUEST: _BEGIN + inputs + _end(tensors)}
+
+
+def planned(tensors: TensorModel, given: Mapping[str, Body], limit: int) -> dict[str, Body]:
+    """The same names and sizes, with references to nothing in the place of zeros. Raises the same."""
+    sizes = _sizes(tensors, given, limit)
+    if given:
+        return {name: BlobRef("", size) for name, size in sizes.items()} | dict(given)
+    heads = sum(len(_head(spec)) + len(b"},") for spec in tensors.inputs) - len(b",")
+    return {REQUEST: BlobRef("", len(_BEGIN) + heads + sum(sizes.values()) + len(_end(tensors)))}
+
+
+def _sizes(tensors: TensorModel, given: Mapping[str, Body], limit: int) -> dict[str, int]:
+    """Bytes of zeros for each input that needs them. Raises Invalid."""
     wanted = [spec for spec in tensors.inputs if spec.name not in given]
-    size = sum(_size(spec, _shape(spec) if given else [math.prod(_shape(spec))]) for spec in wanted)
-    if size > limit:
+    sizes = {spec.name: _size_of_file(spec) if given else _size(spec, _flat(spec)) for spec in wanted}
+    if (size := sum(sizes.values())) > limit:
         raise Invalid(
             f"zeros for its inputs would be {size} bytes, and {limit} are allowed: let the model take smaller tensors, "
             f"and give an inference request with them as test_input/{REQUEST}"
         )
-    if given:
-        return {spec.name: _as_file(spec) for spec in wanted} | dict(given)
-    inputs = b",".join([_as_tensor(spec) for spec in wanted])
+    return sizes
+
+
+def _head(spec: TensorSpec) -> bytes:
+    head = json.dumps({"name": spec.name, "datatype": spec.datatype, "shape": _shape(spec)}).encode()
+    return head[:-1] + b',"data":'
+
+
+def _end(tensors: TensorModel) -> bytes:
     sequence = json.dumps({"sequence_id": 1, "sequence_start": True, "sequence_end": True}).encode()
-    more = b',"parameters":' + sequence if tensors.sequences else b""
-    return {REQUEST: b'{"inputs":[' + inputs + b"]" + more + b"}"}
-
-
-def _as_tensor(spec: TensorSpec) -> bytes:
-    shape = _shape(spec)
-    head = json.dumps({"name": spec.name, "datatype": spec.datatype, "shape": shape}).encode()
-    return head[:-1] + b',"data":' + _nested(spec, [math.prod(shape)]) + b"}"
+    return b"]" + (b',"parameters":' + sequence if tensors.sequences else b"") + b"}"
 
 
 def _as_file(spec: TensorSpec) -> bytes:
     """As jobs have it: docs/formats.md."""
-    return b"0" if spec.datatype == "BYTES" else _nested(spec, _shape(spec))
+    return _TEXT if spec.datatype == "BYTES" else _nested(spec, _shape(spec))
+
+
+def _size_of_file(spec: TensorSpec) -> int:
+    return len(_TEXT) if spec.datatype == "BYTES" else _size(spec, _shape(spec))
 
 
 def _nested(spec: TensorSpec, shape: list[int]) -> bytes:
@@ -64,6 +87,10 @@ def _size(spec: TensorSpec, shape: list[int]) -> int:
 def _seen(shape: list[int]) -> list[int]:
     """Without what lies in nothing."""
     return shape[: shape.index(0) + 1] if 0 in shape else shape
+
+
+def _flat(spec: TensorSpec) -> list[int]:
+    return [math.prod(_shape(spec))]
 
 
 def _shape(spec: TensorSpec) -> list[int]:

@@ -3,11 +3,13 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from rooms.deployment.shelved import works
 from rooms.fleet.acting import Shout
 
+from headrace.deployment import zeros
 from headrace.deployment.trial import completed
 from headrace.dialects.dialect import ReplicaInfo
 from headrace.domain.errors import Invalid
@@ -73,6 +75,20 @@ async def test_a_model_of_tensors_without_a_test_file_is_asked_with_zeros(tmp_pa
         assert "SUCCESSFUL" == version.run_result.status
         request = json.loads(json.loads(version.sample_input)["input"]["sources"]["0001"]["request.json"])
         assert [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [0, 0, 0, 0]}] == request["inputs"]
+
+
+async def test_zeros_are_made_once(tmp_path, monkeypatch) -> None:
+    made = []
+
+    def counted(*arguments):
+        made.append(zeros.completed(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr("headrace.deployment.trial.zeros", SimpleNamespace(**vars(zeros) | {"completed": counted}))
+    async with works(tmp_path) as here:
+        here.runner.play = Asked
+        assert "SUCCESSFUL" == (await run(here, {})).run_result.status
+    assert [{"request.json"}] == [found.keys() for found in made]
 
 
 async def test_a_model_that_declares_no_tensors_has_only_to_load(tmp_path) -> None:

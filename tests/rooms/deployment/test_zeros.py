@@ -5,6 +5,8 @@ import json
 import pytest
 
 from headrace.deployment.zeros import completed as made
+from headrace.deployment.zeros import planned
+from headrace.domain.body import size_of
 from headrace.domain.errors import Invalid
 from headrace.domain.tensor import TensorModel, TensorSpec
 
@@ -59,8 +61,19 @@ def test_zeros(shape, datatype, file, data):
 @pytest.mark.parametrize("shape", [(2_000_000_000,), (100_000, 100_000), (1_000,), (500, 1)])
 @pytest.mark.parametrize("given", [{}, {"IN1": b"0"}])
 def test_more_than_a_request_may_have_is_refused_before_it_is_made(shape, given):
-    with pytest.raises(Invalid, match=r"would be \d+ bytes, and 1000 are allowed.*test_input/request.json"):
-        made(model(shape, ()), given, LIMIT)
+    for step in (planned, made):
+        with pytest.raises(Invalid, match=r"would be \d+ bytes, and 1000 are allowed.*test_input/request.json"):
+            step(model(shape, ()), given, LIMIT)
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "BOOL", "BYTES"])
+@pytest.mark.parametrize("shapes", [((-1, 2),), ((3, 4), (), (0, 7)), ((2,), (0,))])
+@pytest.mark.parametrize("given", [{}, {"IN0": b"[1,2]"}])
+@pytest.mark.parametrize("sequences", [0, 1])
+def test_how_large_they_will_be_is_known_before_they_are_made(datatype, shapes, given, sequences):
+    asked = model(*shapes, datatype=datatype, sequences=sequences)
+    expected = {name: len(body) for name, body in made(asked, given, LIMIT).items()}
+    assert expected == {name: size_of(body) for name, body in planned(asked, given, LIMIT).items()}
 
 
 def test_what_was_brought_needs_no_zeros():
