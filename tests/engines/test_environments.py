@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import subprocess
 import tarfile
@@ -149,33 +150,107 @@ async def test_the_wheels_of_a_lock_come_from_the_index_alone(tmp_path, environm
         await environments.prepare(folder, nothing)
 
 
-async def test_a_lock_of_uv_is_taken(tmp_path, uv, environments, monkeypatch) -> None:
+@pytest.fixture
+async def locked(tmp_path, uv, monkeypatch) -> Path:
+    """A model folder with a uv.lock of its one package."""
     folder = model(tmp_path, pyproject_toml='[project]\nname = "m"\nversion = "1"\ndependencies = ["alpha"]\n')
     make_wheel(folder / "wheels", "alpha")
     monkeypatch.setenv("UV_FIND_LINKS", str(folder / "wheels"))
     await asyncio.to_thread(subprocess.run, [uv, "lock", "-q"], cwd=folder, check=True)
     monkeypatch.delenv("UV_FIND_LINKS")
+    return folder
 
-    assert "alpha 1.0" == said(await environments.prepare(folder, nothing), "import alpha; print(alpha.VALUE)")
+
+async def test_a_lock_of_uv_is_taken(locked, environments) -> None:
+    assert "alpha 1.0" == said(await environments.prepare(locked, nothing), "import alpha; print(alpha.VALUE)")
+
+
+async def test_a_lock_of_uv_stands_alone(tmp_path, locked, environments) -> None:
+    """Whatever stands above the folder, and whatever else is in it."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "all"\nversion = "1"\n[tool.uv.workspace]\nmembers = ["model"]\n'
+    )
+    (tmp_path / "uv.lock").write_text("this is not read")
+    (locked / ".python-version").write_text("2.7")
+    with (locked / "pyproject.toml").open("a") as project:
+        project.write('[tool.uv.sources]\nalpha = { path = ".." }\n[[tool.uv.index]]\nurl = "http://127.0.0.1:9/"\n')
+
+    assert "alpha 1.0" == said(await environments.prepare(locked, nothing), "import alpha; print(alpha.VALUE)")
+
+
+@pytest.mark.parametrize("more", ["-r {}", "--requirements {}", "--index-url file://{}", "-e {}"])
+async def test_a_lock_of_uv_adds_no_lines(tmp_path, locked, environments, more: str) -> None:
+    """A text in a marker may have quotes and several lines, which uv writes as they are."""
+    make_wheel(locked / "wheels", "beta")
+    (tmp_path / "others.txt").write_text("beta\n")
+    line = more.format(tmp_path / "others.txt")
+    marker = json.dumps(f'os_name != "x\'\n{line}\n#"')
+    text = (locked / "uv.lock").read_text()
+    marked = text.replace('{ name = "alpha" }', f'{{ name = "alpha", marker = {marker} }}', 1)
+    assert marked != text
+    (locked / "uv.lock").write_text(marked)
+
+    with pytest.raises(Invalid, match=r"uv\.lock: .* is an option; only packages may stand here"):
+        await environments.prepare(locked, nothing)
 
 
 @pytest.mark.parametrize(
-    "source", ['{ git = "https://somewhere/" }', '{ directory = "/root" }', '{ editable = "../x" }']
+    "source",
+    [
+        '{ git = "https://somewhere/" }',
+        '{ directory = "/root" }',
+        '{ editable = "../x" }',
+        '{ virtual = "../x" }',
+        '{ url = "https://somewhere/a.whl" }',
+        '{ path = "../a.whl" }',
+        '{ registry = "https://somewhere/", git = "https://somewhere/" }',
+    ],
 )
-async def test_a_lock_of_uv_leads_nowhere_else(tmp_path, source: str) -> None:
+@pytest.mark.parametrize("before", ["", "packages = []\n"])
+async def test_a_lock_of_uv_leads_nowhere_else(tmp_path, source: str, before: str) -> None:
     environments = Environments(tmp_path / "data", RunnerSettings(uv="/not/there"))
-    lock = f'version = 1\n[[package]]\nname = "alpha"\nversion = "1.0"\nsource = {source}\n'
+    lock = f'version = 1\n{before}[[package]]\nname = "alpha"\nversion = "1.0"\nsource = {source}\n'
 
-    with pytest.raises(Invalid, match="not from an index"):
+    with pytest.raises(Invalid, match=r"'alpha' comes from .* not from an index: put a wheel of it into wheels/, name"):
         await environments.prepare(model(tmp_path, pyproject_toml="", uv_lock=lock), nothing)
 
 
-async def test_a_project_of_other_projects_is_not_read(tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("project", "lock", "says"),
+    [
+        (
+            '[tool.uv.workspace]\nmembers = ["../../*"]\n',
+            "",
+            r"pyproject\.toml: \[tool\.uv\.workspace\] is not allowed",
+        ),
+        ("", '[manifest]\nmembers = ["m", "n"]\n', r"uv\.lock: it is the lock of a workspace"),
+    ],
+)
+async def test_a_project_of_other_projects_is_not_read(tmp_path, project: str, lock: str, says: str) -> None:
     environments = Environments(tmp_path / "data", RunnerSettings(uv="/not/there"))
-    project = '[project]\nname = "m"\nversion = "1"\n[tool.uv.workspace]\nmembers = ["../../*"]\n'
+    folder = model(
+        tmp_path, pyproject_toml=f'[project]\nname = "m"\nversion = "1"\n{project}', uv_lock=f"version = 1\n{lock}"
+    )
 
-    with pytest.raises(Invalid, match="workspace"):
-        await environments.prepare(model(tmp_path, pyproject_toml=project, uv_lock="version = 1\n"), nothing)
+    with pytest.raises(Invalid, match=rf"{says}: a model's folder is one project. Give its packages as pylock\.toml"):
+        await environments.prepare(folder, nothing)
+
+
+async def test_the_packages_of_a_workspace_are_given_as_the_error_says(tmp_path, uv, environments, monkeypatch) -> None:
+    project = '[project]\nname = "m"\nversion = "1"\ndependencies = ["alpha"]\n'
+    folder = model(tmp_path, pyproject_toml=project + '[tool.uv.workspace]\nmembers = ["n"]\n')
+    (folder / "n").mkdir()
+    (folder / "n" / "pyproject.toml").write_text('[project]\nname = "n"\nversion = "1"\n')
+    make_wheel(folder / "wheels", "alpha")
+    monkeypatch.setenv("UV_FIND_LINKS", str(folder / "wheels"))
+    await asyncio.to_thread(subprocess.run, [uv, "lock", "-q"], cwd=folder, check=True)
+    with pytest.raises(Invalid) as refused:
+        await environments.prepare(folder, nothing)
+    command = refused.value.message.rpartition("first: uv ")[2].replace("NAME", "m").split()
+    await asyncio.to_thread(subprocess.run, [uv, *command, "-q"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    monkeypatch.delenv("UV_FIND_LINKS")
+
+    assert "alpha 1.0" == said(await environments.prepare(folder, nothing), "import alpha; print(alpha.VALUE)")
 
 
 async def test_a_package_that_is_not_there(tmp_path, environments) -> None:

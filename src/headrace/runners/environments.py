@@ -13,7 +13,7 @@ from pathlib import Path
 
 from headrace import faults
 from headrace.domain.errors import Invalid, StorageFailed
-from headrace.runners.needs import NOTHING, Besides, Needs, read_needs
+from headrace.runners.needs import NOTHING, Besides, Needs, exported, read_needs
 from headrace.runners.uv import Uv, index_variables, run
 from headrace.settings import RunnerSettings
 
@@ -66,7 +66,7 @@ class Environments:
             await asyncio.to_thread(_relocatable, new)
             faults.point("environment.made")
             report(10)
-            if needs.lock is not None or needs.packages:
+            if needs.project or needs.packages:
                 await self._install(needs, new, report)
             await asyncio.to_thread(_settle, new, target)
         except OSError as error:
@@ -106,16 +106,26 @@ class Environments:
 
 
 async def _written(uv: str, needs: Needs, scratch: Path, variables: Mapping[str, str]) -> Path:
-    """The file that uv installs from."""
-    file = scratch / "requirements.txt"
-    if needs.lock is None:
-        await asyncio.to_thread(file.write_text, "".join(f"{package}\n" for package in needs.packages))
-    else:
-        what = ("--frozen", "--no-emit-project", "--no-dev", "--output-file", str(file))
-        quiet = ("--no-config", "--no-python-downloads")
-        export = (uv, "export", "--project", str(needs.lock.parent), *what, *quiet)
-        await run(export, scratch, variables=variables)
+    """The file that uv installs from. Raises Invalid."""
+    file, packages = scratch / "requirements.txt", needs.packages
+    if needs.project:
+        packages = await _exported(uv, needs.project, scratch, variables)
+    await asyncio.to_thread(file.write_text, "".join(f"{package}\n" for package in packages))
     return file
+
+
+async def _exported(
+    uv: str, project: Mapping[str, bytes], scratch: Path, variables: Mapping[str, str]
+) -> tuple[str, ...]:
+    """In a folder where nothing else is: uv looks around it, and above it for a workspace."""
+    folder, file = scratch / "project", scratch / "exported.txt"
+    folder.mkdir()
+    for name, content in project.items():
+        await asyncio.to_thread((folder / name).write_bytes, content)
+    what = ("--frozen", "--no-emit-project", "--no-dev", "--no-header", "--no-annotate", "--output-file", str(file))
+    quiet = ("--no-config", "--no-python-downloads")
+    await run((uv, "export", "--project", str(folder), *what, *quiet), scratch, variables=variables)
+    return exported(await asyncio.to_thread(file.read_text, "utf-8"))
 
 
 def _has(environment: Path, module: str) -> bool:

@@ -1,16 +1,17 @@
 """What a model folder asks to have installed: which file says it, and whether what it says may be done here.
 
 Packages come from the operator's package index and nowhere else: a requirement cannot name an address, a path or an
-option, because uv would follow it with the server's network and files. So uv never reads a requirements.txt or a
-pylock.toml that was brought: it gets requirements that are written here, of what was understood here. Two readers of
-one text could disagree.
+option, because uv would follow it with the server's network and files. So uv never installs from a requirements.txt or
+a lock that was brought: it gets requirements that are written here, of what was understood here. Two readers of one
+text could disagree. Of a uv.lock only uv knows which package is for whom: it writes requirements, from a copy that
+stands alone, and these are read here like any others.
 """
 
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ _REQUIREMENT = re.compile(
 )
 _ODD = "is not a package with a version, such as numpy==2.1.0"
 _A_PATH = f"names a path; put a wheel into the folder {WHEELS}/ and name its package here"
+_OWN = f"put a wheel of it into {WHEELS}/, name all packages in requirements.txt, and leave uv.lock out"
+_ONE_PROJECT = (
+    "a model's folder is one project. Give its packages as pylock.toml beside it, which counts first: "
+    "uv export --package NAME --no-emit-workspace --format pylock.toml -o pylock.toml"
+)
 # as uv tells a file from a package
 _FILE = re.compile(r"\.(?:whl|zip|tgz|tbz|txz|tlz|tar|tar\.\w+)(?:[\s;\[]|$)", re.IGNORECASE)
 
@@ -52,13 +58,13 @@ NOTHING = Besides()
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """`lock`: a uv.lock, of which uv writes the requirements, since only uv knows which package is for whom.
+    """`project`: a uv.lock and its pyproject.toml by name, of which uv writes requirements for `exported`.
 
     `packages`: requirements, checked or ours, which are installed together. `kind`: the file that says it.
     """
 
     kind: str = ""
-    lock: Path | None = None
+    project: Mapping[str, bytes] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
     wheels: Path | None = None
     digest: str = ""
@@ -72,10 +78,10 @@ def read_needs(folder: Path, besides: Besides = NOTHING) -> Needs:
         packages = tuple(_locked(_toml(lock, content)))
         return Needs(lock.name, packages=packages, wheels=wheels, digest=_digest(content, wheels))
     if (lock := folder / "uv.lock").is_file() and (project := folder / "pyproject.toml").is_file():
-        content = _content(lock) + _content(project)
-        _check_sources(_toml(lock, _content(lock)))
-        _check_project(_toml(project, _content(project)))
-        return Needs(lock.name, lock, wheels=wheels, digest=_digest(content, wheels))
+        files = {file.name: _content(file) for file in (lock, project)}
+        _check_sources(_toml(lock, files[lock.name]))
+        _check_project(_toml(project, files[project.name]))
+        return Needs(lock.name, files, wheels=wheels, digest=_digest(b"".join(files.values()), wheels))
     if (plain := folder / "requirements.txt").is_file():
         content = _content(plain)
         if lines := list(_requirements(content.decode("utf-8-sig", errors="replace"))):
@@ -86,6 +92,15 @@ def read_needs(folder: Path, besides: Besides = NOTHING) -> Needs:
     if not besides.default:
         return Needs()
     return Needs(packages=besides.default, wheels=wheels, digest=_digest(_bytes(besides.default), wheels))
+
+
+def exported(text: str) -> tuple[str, ...]:
+    """What uv has written of a uv.lock, as requirements. Raises Invalid: what a lock says may be made to be misread."""
+    found = [line.strip() for _, line in _logical_lines(text) if line.strip()]
+    for requirement in found:
+        if wrong := _wrong(requirement):
+            raise Invalid(f"uv.lock: {requirement[:80]!r} {wrong}")
+    return tuple(found)
 
 
 def _unnamed(packages: tuple[str, ...], lines: list[str]) -> tuple[str, ...]:
@@ -146,7 +161,7 @@ def _locked(lock: dict[str, Any]) -> Iterator[str]:
 
     Raises Invalid.
     """
-    for package in _packages(lock):
+    for package in _tables(lock, "packages"):
         where = f"pylock.toml: package {package.get('name')!r}"
         for kind in ("vcs", "directory", "archive"):
             if kind in package:
@@ -172,22 +187,26 @@ def _hashes(wheel: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _check_sources(lock: dict[str, Any]) -> None:
     """The project itself (virtual or editable) is not installed; everything else comes from a registry."""
-    for package in _packages(lock):
+    manifest = lock.get("manifest")
+    if isinstance(manifest, dict) and "members" in manifest:
+        raise Invalid(f"uv.lock: it is the lock of a workspace: {_ONE_PROJECT}")
+    for package in _tables(lock, "package"):
         source = package.get("source")
-        kinds = set(source) if isinstance(source, dict) else set()
-        if kinds - {"registry", "virtual", "editable"} or (kinds & {"editable"} and source != {"editable": "."}):
-            raise Invalid(f"uv.lock: package {package.get('name')!r} comes from {source}, and not from an index")
+        from_an_index = isinstance(source, dict) and source.keys() == {"registry"}
+        if not from_an_index and source not in ({"virtual": "."}, {"editable": "."}):
+            where = f"uv.lock: package {package.get('name')!r} comes from {source}"
+            raise Invalid(f"{where}, and not from an index: {_OWN}")
 
 
 def _check_project(project: dict[str, Any]) -> None:
     """A workspace would have uv read other projects than this one."""
     tool = project.get("tool")
     if isinstance(tool, dict) and isinstance(ours := tool.get("uv"), dict) and "workspace" in ours:
-        raise Invalid("pyproject.toml: [tool.uv.workspace] is not allowed: a model's folder is one project")
+        raise Invalid(f"pyproject.toml: [tool.uv.workspace] is not allowed: {_ONE_PROJECT}")
 
 
-def _packages(lock: dict[str, Any]) -> list[dict[str, Any]]:
-    found = lock.get("packages", lock.get("package", []))
+def _tables(lock: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    found = lock.get(name, [])
     return [package for package in found if isinstance(package, dict)] if isinstance(found, list) else []
 
 

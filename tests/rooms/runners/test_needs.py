@@ -14,7 +14,7 @@ BESIDES = Besides(("numpy==2.4.6", "onnxruntime==1.31.1"), ("numpy", "uvloop<0.2
 def test_a_folder_that_says_nothing_gets_what_is_usual(tmp_path: Path) -> None:
     assert Needs() == read_needs(tmp_path)
     needs = read_needs(tmp_path, BESIDES)
-    assert ("", None, BESIDES.default) == (needs.kind, needs.lock, needs.packages)
+    assert ("", {}, BESIDES.default) == (needs.kind, needs.project, needs.packages)
     assert needs.digest
 
 
