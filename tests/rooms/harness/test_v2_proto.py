@@ -70,7 +70,7 @@ def test_typed_contents(datatype: str, contents: bytes, values: list[object]) ->
         ),
         (
             proto_input("a", "INT32", [1], field(6, floats(1))),
-            "unexpected explicit tensor data for input tensor 'a' of type 'FP32', expected datatype 'INT32'",
+            "explicit tensor data for input tensor 'a' for model 'simple' of type 'FP32', expected datatype 'INT32'",
         ),
         (proto_input("a", "FP32", [1]) * 2 + field(7, floats(1)) * 2, "input 'a' already exists in request"),
         (proto_input("a", "FP32", [1]), "unable to find data for input tensor 'a' for model 'simple' in request."),

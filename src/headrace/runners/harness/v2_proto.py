@@ -118,11 +118,11 @@ class ProtoForm:
 
     def _input(self, message: memoryview) -> Input:
         if len(message) > LARGEST_KEPT:
-            return _parse_input(message)
+            return _parse_input(message, self._facts.name)
         key = bytes(message)
         known = self._inputs.get(key)
         if known is None:
-            known = _parse_input(message)
+            known = _parse_input(message, self._facts.name)
             if known.data is None:
                 if len(self._inputs) >= MOST_KEPT:
                     self._inputs.clear()
@@ -241,7 +241,7 @@ def _message(value: int | memoryview) -> memoryview:
     return value
 
 
-def _parse_input(message: memoryview) -> Input:  # noqa: C901 - a branch for each field
+def _parse_input(message: memoryview, model: str) -> Input:  # noqa: C901 - a branch for each field
     name, datatype, data, shape = "", "", None, []
     parameters: dict[str, Any] = {}
     contents: list[memoryview] = []
@@ -263,11 +263,11 @@ def _parse_input(message: memoryview) -> Input:  # noqa: C901 - a branch for eac
     if "shared_memory_region" in parameters:
         raise Refused("Client shared memory is disabled.", UNSUPPORTED)
     if contents:
-        data = _typed(name, datatype, contents)
+        data = _typed(name, datatype, contents, model)
     return Input(name, datatype, tuple(shape), data, parameters or None)
 
 
-def _typed(name: str, datatype: str, contents: list[memoryview]) -> list[Any]:
+def _typed(name: str, datatype: str, contents: list[memoryview], model: str) -> list[Any]:
     wanted, data = FIELDS.get(datatype, 0), []
     for message in contents:
         for number, value in fields(message):
@@ -275,8 +275,8 @@ def _typed(name: str, datatype: str, contents: list[memoryview]) -> list[Any]:
                 continue
             if number != wanted:
                 raise Refused(
-                    f"unexpected explicit tensor data for input tensor '{name}' of type '{KINDS[number]}', expected "
-                    f"datatype '{datatype}'"
+                    f"unexpected explicit tensor data for input tensor '{name}' for model '{model}' of type "
+                    f"'{KINDS[number]}', expected datatype '{datatype}'"
                 )
             data += _values(number, value)
     return data
