@@ -41,7 +41,8 @@ class Table:
         if (found := self._walk(self._root, segments, (), None)) is None:
             path = "/" + "/".join(segments)
             return Problem(404, f"there is no {path[:200]}: /api/docs lists what there is")
-        allowed = ", ".join(sorted(found[0].rows))
+        possible = found[0].rows.keys()
+        allowed = ", ".join(sorted(possible | {"HEAD"} if "GET" in possible else possible))
         return Problem(405, f"{method} is not possible here; possible: {allowed}", {"Allow": allowed})
 
     def _walk(

@@ -95,7 +95,10 @@ def test_refuses(method, path, status):
 def test_405_says_what_is_possible():
     with pytest.raises(Problem) as told:
         TABLE.find("PUT", b"/api/jobs")
-    assert {"Allow": "DELETE, GET, POST"} == told.value.headers
+    assert {"Allow": "DELETE, GET, HEAD, POST"} == told.value.headers
+    with pytest.raises(Problem) as told:
+        TABLE.find("GET", b"/api/jobs/x/close")
+    assert {"Allow": "POST"} == told.value.headers
 
 
 @pytest.mark.parametrize(("path", "says"), [(b"/api/jobs/%FF", "UTF-8"), (b"/api/jobs/a%00b", "NUL")])

@@ -74,7 +74,11 @@ async def test_unknown_paths(either, path):
 
 async def test_methods(client):
     wrong = await client.delete("/v2/models/echo")
-    assert (405, "GET", {"error": "Method Not Allowed"}) == (wrong.status_code, wrong.headers["allow"], wrong.json())
+    assert (405, "GET, HEAD", {"error": "Method Not Allowed"}) == (
+        wrong.status_code,
+        wrong.headers["allow"],
+        wrong.json(),
+    )
     assert 405 == (await client.options("/v2/models/echo")).status_code
     assert 200 == (await client.head("/v2/health/ready")).status_code
 
