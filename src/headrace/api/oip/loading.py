@@ -58,8 +58,8 @@ class Loading:
         try:
             model = await directory.model(principal, name)
         except NotFound:
-            if not has_address(name):
-                raise Invalid(f"a model cannot be called '{name}': {TAKEN}") from None
+            if why := _unfit(name):
+                raise Invalid(f"a model cannot be called '{name}': {why}") from None
             with suppress(Conflict):
                 made = await self._rooms.models.create_unique(name, first, principal, now())
                 return VersionKey(made.identifier, first)
@@ -91,6 +91,13 @@ class Loading:
                     await asyncio.sleep(LOOK)
         except TimeoutError:
             raise Unavailable(f"version {key} is still at {step.percentage} % of {step.name}") from None
+
+
+def _unfit(name: str) -> str:
+    """Why a new model would not be found by this name; "" if it would be."""
+    if name != name.strip():
+        return "a name neither begins nor ends with a space"
+    return "" if has_address(name) else TAKEN
 
 
 def _tried(found: Brought) -> str:

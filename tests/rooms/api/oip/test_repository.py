@@ -88,6 +88,15 @@ async def test_in_the_index_models_of_one_name_go_by_their_identifiers(home, cli
         assert 200 == (await client.get(f"/v2/models/{name}/ready")).status_code
 
 
+@pytest.mark.parametrize("name", [" new", "new ", "\u00a0new"])
+async def test_a_model_is_not_made_by_another_name_than_it_was_asked_for(home, client, name):
+    """Names are kept without the spaces around them."""
+    principal = await home.rooms.keys.principal(f"ApiKey {home.key}")
+    with pytest.raises(Invalid, match=r"cannot be called .* a name neither begins nor ends with a space"):
+        await Repository(home.rooms).load(principal, name, brought({"file:model.py": "AA=="}))
+    assert ["echo"] == [one["name"] for one in (await client.post(INDEX)).json()]
+
+
 @pytest.mark.parametrize("name", ["stats", "..", "."])
 async def test_a_model_without_an_address_of_its_name_goes_by_its_identifier(home, client, name):
     files = {"parameters": {"file:model.py": "AA=="}}
