@@ -34,7 +34,7 @@ class ServerSettings:
     json_limit: int = 64 << 20  # bytes of a JSON body
     upload_limit: int = 8 << 30  # bytes of an uploaded archive
     body_deadline: float = 60.0  # seconds between two pieces of a body
-    connections: int = 1_000
+    connections: int = 1_000  # at once, of each door; a newcomer takes the place of the one that idles longest
     drain: float = 20.0  # seconds that open requests get when the server stops
     hold_results: float = 2.0  # seconds that GET /api/results waits for an unfinished job
     metrics_open: bool = False  # on loopback, GET /metrics needs no key

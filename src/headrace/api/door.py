@@ -13,13 +13,14 @@ from starlette.types import Receive, Scope, Send
 from headrace.accounts.once import Once
 from headrace.api import errors, sentences
 from headrace.api.auth import Gate
+from headrace.api.crowd import BUSY, CROWDED
 from headrace.api.endpoint import Call, NoQuery, Row, Upload
 from headrace.api.limits import body_pieces, drained, whole_body
 from headrace.api.multipart import OVERHEAD
 from headrace.api.repeats import KEY, Repeats, encode
 from headrace.api.table import Table
 from headrace.api.watched import ROUTE
-from headrace.domain.errors import Invalid
+from headrace.domain.errors import Invalid, Unavailable
 from headrace.settings import ServerSettings
 
 LONGEST_QUERY = 16 * 1024  # bytes
@@ -66,6 +67,8 @@ class Door(BaseRoute):
         scope = request.scope
         row, params = self._table.find(request.method, scope.get("raw_path") or scope["path"].encode())
         scope[ROUTE] = row.path
+        if CROWDED in scope:
+            raise Unavailable(BUSY)
         principal = await self._gate.principal(request.headers, row.actions)
         raw, body = await self._body(request, row)
         call = Call(

@@ -1,5 +1,6 @@
 """A port of its own for metrics: nothing else is there, and who may read is the same."""
 
+import asyncio
 import socket
 from contextlib import asynccontextmanager
 
@@ -7,6 +8,7 @@ import httpx2
 import pytest
 from rooms.api.house import house
 
+from headrace.api import side_port as side_port_module
 from headrace.api.app import metrics_application
 from headrace.api.side_port import side_port
 from headrace.settings import ServerSettings
@@ -57,3 +59,13 @@ async def test_who_asks_for_another_protocol_is_answered_in_this_one(tmp_path, c
             answer = await client.get("/metrics", headers={"Connection": "Upgrade", "Upgrade": "h2c"})
             assert 200 == answer.status_code
     assert "upgrade" not in caplog.text.lower()
+
+
+async def test_silent_connections_keep_nobody_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(side_port_module, "CONNECTIONS", 5)
+    async with port(tmp_path, metrics_open=True) as (_, client):
+        url = client.base_url
+        silent = [await asyncio.open_connection(url.host, url.port) for _ in range(10)]
+        assert 200 == (await client.get("/metrics")).status_code
+        for _, writer in silent:
+            writer.close()

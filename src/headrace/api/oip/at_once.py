@@ -91,6 +91,9 @@ class AtOnceHttp(FastHttp):
             self._let_go(asked)
         super().connection_lost(exc)
 
+    def _body_comes(self) -> bool:
+        return super()._body_comes() if self._asked is None else not self._asked.complete
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._begun += 1
@@ -111,7 +114,7 @@ class AtOnceHttp(FastHttp):
         """False when it needs more than a look into memory, or is more than one request."""
         start = len(head.data)
         missing = start + head.length - len(data)
-        if missing < 0 or (self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency):
+        if missing < 0 or self._crowded:
             return False
         self._last = self.loop.time()
         asked = AtOnce(head, self._last, next(self.door.identifiers))

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
+from headrace.api.crowd import BUSY, SILENT
 from headrace.api.errors import Problem
 from headrace.api.http1 import Http1
 from headrace.api.limits import LINGER, LINGER_BYTES, SLOWEST
@@ -25,8 +26,6 @@ LONGEST_HEAD = 64 * 1024  # bytes of a request line and its headers, beyond the 
 LARGE = 32 * 1024  # bytes; larger answers are not copied behind their head
 ROUTE = "/v2/models/{model}/infer"  # in the metrics
 GRACE = 0.5  # seconds that an idle connection stays open at the end: a request may be on its way
-
-_BUSY = "the server has as many connections as it may have: try again later"
 
 
 class Waiting(Protocol):
@@ -41,7 +40,7 @@ class Waiting(Protocol):
 class FastHttp(Http1):
     # what is looked at for every request is found faster in a slot than among the many attributes of uvicorn's class
     __slots__ = (
-        "_head_since", "_head_size", "_idle_since", "_last", "_linger_size", "_lingering", "_running", "_stopping",
+        "_head_since", "_head_size", "_last", "_linger_size", "_lingering", "_running", "_stopping",
         "_task", "_unsent", "_watch",
     )  # fmt: skip
     door: ClassVar[Door]
@@ -55,7 +54,7 @@ class FastHttp(Http1):
         self._task: asyncio.Task[None] | None = None  # that does it
         self._head_since: float | None = None  # when the head began that is not complete
         self._head_size = self._linger_size = 0
-        self._last = self._idle_since = self.loop.time()  # when bytes came; when the last answer was complete
+        self._last = self._idle_since  # when bytes came
         self._unsent = 0  # bytes that nobody had read at the last look
         self._watch: asyncio.TimerHandle | None = None
 
@@ -64,6 +63,18 @@ class FastHttp(Http1):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._watch = self.loop.call_later(self.door.deadline, self._look)
+
+    def spare_since(self, at: float) -> float | None:
+        """Also in the middle of a request that has stopped coming."""
+        if self._head_since is None and not self._body_comes():
+            return super().spare_since(at)
+        silent = not self.flow.read_paused and at - self._last > SILENT
+        return self._last if silent and not self.transport.is_closing() else None
+
+    def _body_comes(self) -> bool:
+        """Whether the last request is one of ours that is not here yet."""
+        cycle = self.cycle
+        return isinstance(cycle, Exchange) and not cycle.complete and not cycle.response_complete
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
@@ -213,13 +224,14 @@ class FastHttp(Http1):
         super().on_headers_complete()
         if self._stopping and self.cycle is not None:
             self.cycle.keep_alive = False
+        self.refuse_if_crowded()
 
     def _check(self, exchange: Exchange) -> None:
         """What is wrong with the head alone."""
-        headers, limit = exchange.headers, self.limit_concurrency
+        headers = exchange.headers
         exchange.refused = self.door.wrong_host(headers.get(b"host", b""))
-        if limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit):
-            exchange.refused = Unavailable(_BUSY)
+        if self._crowded:
+            exchange.refused = Unavailable(BUSY)
             exchange.keep_alive = False
         if int(headers.get(b"content-length", b"0")) > self.door.body_limit:
             exchange.error = _too_large(self.door.body_limit)
@@ -298,15 +310,13 @@ class FastHttp(Http1):
 
     def _look(self) -> None:
         """Once in a while. Times are not kept to the second, and no timer is set for a request that goes well."""
-        if self.transport.is_closing() or self._lingering:
-            return
-        at = self.loop.time()
-        unread = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
+        at, leaving = self.loop.time(), self.transport.is_closing() or self._lingering
+        unread = self.transport.get_write_buffer_size() if self.flow.write_paused or leaving else 0
         if unread and unread == self._unsent:
             self.transport.abort()
             return
         self._unsent = unread
-        due, give_up = self._due()
+        due, give_up = (None, self.transport.close) if leaving else self._due()
         if due is not None and due <= at:
             give_up()
         wait = self.door.deadline if due is None or due <= at else min(self.door.deadline, due - at)

@@ -255,19 +255,6 @@ async def test_old_http(talk):
     assert await talk.ended()
 
 
-async def test_more_connections_than_there_may_be(tmp_path):
-    async with house(tmp_path, server=ServerSettings(connections=2)) as home:
-        await publish(home, dialect=Echo())
-        async with served(home) as wire, wire.connection() as first:
-            first.send(first.request())
-            assert 200 == (await first.answer())[0]
-            async with wire.connection() as second:
-                second.send(second.request())
-                status, headers, said = await second.answer()
-                assert (503, "close") == (status, headers["connection"])
-                assert {"error"} == set(json.loads(said))
-
-
 async def test_at_the_end_every_answer_is_given(home, echo):
     async with served(home) as wire, wire.connection() as busy, wire.connection() as idle:
         idle.send(idle.request(identified(1)))
