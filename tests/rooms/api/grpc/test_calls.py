@@ -240,13 +240,45 @@ async def test_who_stands_in_the_queue_at_the_end_is_answered(door) -> None:
         socket.create_connection(("127.0.0.1", door.port))
 
 
-async def test_one_connection_too_many() -> None:
+async def test_one_connection_too_many_where_all_are_at_work() -> None:
     async with served(Limits(connections=1)) as door, wire(door.port) as first:
-        await first.until(http2.SETTINGS, flags=http2.ACK)
+        first.write(call(path="/t/Slow"))
+        await asyncio.wait_for(door.slow.begun.acquire(), 10)
         async with wire(door.port) as second:
             goaway = (await second.all())[-1]
+        door.slow.go.set()
+        assert message(b"hello") == (await first.until(http2.DATA)).payload
 
     assert (http2.GOAWAY, http2.ErrorCode.ENHANCE_YOUR_CALM) == (goaway.kind, goaway.code)
+
+
+async def test_who_idles_longest_makes_room_and_is_told() -> None:
+    async with (
+        served(Limits(connections=2)) as door,
+        wire(door.port) as first,
+        wire(door.port) as second,
+    ):
+        for one in (second, first):
+            one.write(call())
+            await one.until(http2.DATA)
+        async with wire(door.port) as newcomer:
+            newcomer.write(call())
+            assert message(b"hello") == (await newcomer.until(http2.DATA)).payload
+            told = [frame for frame in await second.all() if frame.kind == http2.GOAWAY]
+            first.write(call(3, body=b"again"))
+            assert message(b"again") == (await first.until(http2.DATA)).payload
+
+    assert {http2.ErrorCode.NO_ERROR} == {frame.code for frame in told}
+
+
+async def test_who_has_said_nothing_makes_room() -> None:
+    async with served(Limits(connections=1)) as door:
+        silent = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(20)]
+        async with wire(door.port) as newcomer:
+            newcomer.write(call())
+            assert message(b"hello") == (await newcomer.until(http2.DATA)).payload
+        for _, writer in silent:
+            writer.close()
 
 
 async def test_the_calls_are_counted(channel, door) -> None:

@@ -11,10 +11,10 @@ from headrace.api.limits import LINGER, LINGER_BYTES
 from headrace.api.oip.grpc import http2
 from headrace.api.oip.grpc.control import Control
 from headrace.api.oip.grpc.desk import Desk
-from headrace.api.oip.grpc.headers import LARGEST_METADATA, Blocks, Head, Malformed
+from headrace.api.oip.grpc.headers import Blocks, Head, Malformed
 from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
 from headrace.api.oip.grpc.inbox import Inbox
-from headrace.api.oip.grpc.intake import FRAME, WINDOW, Intake
+from headrace.api.oip.grpc.intake import FRAME, WINDOW, Intake, our_settings
 from headrace.api.oip.grpc.outbox import Outbox
 from headrace.api.oip.grpc.packing import PREFIX_SIZE
 from headrace.api.oip.grpc.reader import Reader
@@ -30,11 +30,6 @@ FAREWELL = 1.0  # seconds for calls that are on their way when we say that we st
 PING = b"headrace"
 
 _NOT_AS_LONG = "DATA of other length than content-length says"
-_OUR_SETTINGS = {
-    http2.MAX_FRAME_SIZE: FRAME,
-    http2.INITIAL_WINDOW_SIZE: WINDOW,
-    http2.MAX_HEADER_LIST_SIZE: LARGEST_METADATA,
-}
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -46,8 +41,7 @@ class Connection(asyncio.BufferedProtocol):
         self._blocks = Blocks()
         self._reader: Reader[Stream] = Reader(self, FRAME)
         self._streams = Streams()
-        self._leaving = False  # we said that we stop
-        self._crowded = False
+        self._leaving = self._crowded = False  # we said that we stop; it is one too many
         self._strikes = Strikes()
         self._idle_since = self._born = self._loop.time()
         self._moved, self._moved_at = 0, 0.0
@@ -66,8 +60,7 @@ class Connection(asyncio.BufferedProtocol):
         self._running = Running(self._desk, self._outbox, self)
         self._intake = Intake(self._desk, self._outbox, self._running)
         self._control = Control(self._outbox, self._streams, self._drop, self._ponged)
-        streams = {http2.MAX_CONCURRENT_STREAMS: self._desk.limits.streams}
-        self._transport.write(http2.settings(_OUR_SETTINGS | streams))
+        self._transport.write(our_settings(self._desk.limits.streams))
         self._intake.open()
         if self._crowded:
             self._outbox.write(http2.goaway(0, ErrorCode.ENHANCE_YOUR_CALM, "too many connections"))
@@ -354,6 +347,16 @@ class Connection(asyncio.BufferedProtocol):
     def turn_away(self) -> None:
         """Said before its first byte: this connection is one too many."""
         self._crowded = True
+
+    def spare_since(self, at: float) -> float | None:
+        """See Guest."""
+        if not self._made or self._leaving or self._lingers is not None or self._transport.is_closing():
+            return None
+        return self._streams.silent_since(at) if self._streams else self._idle_since
+
+    def make_room(self) -> None:
+        """Clients who have spoken gRPC, and are not in the middle of a message, are told so that they come back."""
+        (self.drain if self._reader.begun and not self._streams else self.abort)()
 
     def abort(self) -> None:
         if self._made:

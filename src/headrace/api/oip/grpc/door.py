@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 
+from headrace.api.crowd import room_among
 from headrace.api.drain import last_connections
 from headrace.api.oip.grpc.calls import Admit, Limits, Method
 from headrace.api.oip.grpc.connection import Connection
@@ -87,10 +88,11 @@ class Door:
     def _connection(self) -> Connection:
         assert self._desk is not None  # noqa: S101 - connections come after `serve`
         connection = Connection(self._desk, self._left)
+        full = len(self._connections) >= self._limits.connections
+        if full and not room_among(self._connections, asyncio.get_running_loop().time()):
+            connection.turn_away()
         self._connections.add(connection)
         self._came.set()
-        if len(self._connections) > self._limits.connections:
-            connection.turn_away()
         return connection
 
     def _left(self, connection: Connection) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 
 from headrace.api.oip.grpc import http2, status
 from headrace.api.oip.grpc.desk import Desk
+from headrace.api.oip.grpc.headers import LARGEST_METADATA
 from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
 from headrace.api.oip.grpc.outbox import Outbox
 from headrace.api.oip.grpc.packing import PREFIX_SIZE
@@ -21,6 +22,18 @@ FRAME = 1 << 20  # bytes of the largest DATA frame that we take
 WINDOW = 1 << 20  # bytes of one stream, and of a whole connection until a key was shown
 WIDE = 16 << 20  # bytes of a connection after that
 AHEAD = 1 << 20  # bytes of whole messages that may wait to be read
+
+
+def our_settings(calls: int) -> bytes:
+    """The frame of our settings; `calls`: at once on one connection."""
+    return http2.settings(
+        {
+            http2.MAX_FRAME_SIZE: FRAME,
+            http2.INITIAL_WINDOW_SIZE: WINDOW,
+            http2.MAX_HEADER_LIST_SIZE: LARGEST_METADATA,
+            http2.MAX_CONCURRENT_STREAMS: calls,
+        }
+    )
 
 
 class Intake:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from headrace.api.crowd import SILENT
 from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode
 from headrace.api.oip.grpc.stream import Stream
 
@@ -21,6 +22,12 @@ class Streams:
     def __iter__(self) -> Iterator[Stream]:
         """In a list of its own: they may be closed meanwhile."""
         return iter(list(self.open.values()))
+
+    def silent_since(self, at: float) -> float | None:
+        """Since when all that are open have waited for their peer; None while one does not, or not for long."""
+        touched = [stream.touched for stream in self.open.values() if stream.waits_for_peer]
+        waits = len(touched) == len(self.open) and at - max(touched) > SILENT
+        return max(touched) if waits else None
 
     def begins(self, number: int) -> bool:
         """False: one that we abandoned, and its peer does not know yet. Raises ConnectionFault."""
