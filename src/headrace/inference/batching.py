@@ -6,7 +6,8 @@ the replica works on the last. When no seat is free, porters stand in the fleet'
 what waits: so the fleet knows that more replicas would be of use.
 
 Whoever has a deadline of his own withdraws: a question whose caller is gone, or whose patience is over, is not sent.
-A lost replica fails only what it was working on: whoever may or may not be to blame is asked once more, alone.
+A lost replica fails only what it was working on: whoever may or may not be to blame is asked once more, alone. One that
+is stuck holds up only that, too: what it was handed beside it goes to others as well, and the first answer counts.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from headrace.settings import InferenceSettings
 
 MOST_PORTERS = 64  # in the line for one version
 TRIES = 2  # replicas that may be lost around a question before it fails
+PATROL = 0.5  # seconds between two looks for replicas that are stuck, while any is at work
 
 
 class Batching:
@@ -41,7 +43,7 @@ class Batching:
         self._resting: defaultdict[Queue, list[Courier]] = defaultdict(list)  # until the end of this turn
         self._last: tuple[VersionKey | None, Queue | None] = (None, None)  # what was asked last
         self._group: asyncio.TaskGroup | None = None
-        self._stopped = False
+        self._stopped = self._patrolled = False
 
     async def run(self) -> None:
         self._stopped = False
@@ -148,6 +150,9 @@ class Batching:
     def _send_with(self, queue: Queue, seat: Seat, at: float) -> None:
         courier = Courier(self, queue, seat)
         self._couriers.add(courier)
+        if not self._patrolled:
+            self._patrolled = True
+            asyncio.get_running_loop().call_later(PATROL, self._patrol)
         self._send(courier, at)
 
     def _next(self, courier: Courier, at: float) -> None:
@@ -196,6 +201,21 @@ class Batching:
         queue.nudged = True
         asyncio.get_running_loop().call_later(HANDED, self._nudge, queue)
 
+    def _patrol(self) -> None:
+        at, self._patrolled = monotonic(), bool(self._couriers)
+        for courier in list(self._couriers):
+            if spared := courier.spare():
+                self._again(courier.queue, spared, at)
+        if self._patrolled:
+            asyncio.get_running_loop().call_later(PATROL, self._patrol)
+
+    def _again(self, queue: Queue, tickets: Sequence[Ticket], at: float) -> None:
+        """They come before all others, in their order."""
+        for ticket in reversed(tickets):
+            ticket.until = at + ticket.patience
+            queue.add_again(ticket)
+        self._rouse(queue, at)
+
     def _stand(self, queue: Queue, others: int) -> None:
         """As many porters in the line as it takes to carry what waits beside the `others`."""
         while queue.live > (others + len(queue.standing)) * queue.most and len(queue.standing) < MOST_PORTERS:
@@ -221,17 +241,16 @@ class Batching:
         together = error.together if error.suspect is not None else int(isinstance(error, LimitReached))
         if together == 1 and left:
             self._lose(queue, left[0], error)
-        at = monotonic()
-        for ticket in reversed(left):
+        again = []
+        for ticket in left:
             ticket.tries, ticket.alone = ticket.tries + 1, True
             if ticket.over:
                 continue
             if ticket.tries >= TRIES:
                 self._lose(queue, ticket, error)
             else:
-                ticket.until = at + ticket.patience
-                queue.add_again(ticket)
-        self._rouse(queue, at)
+                again.append(ticket)
+        self._again(queue, again, monotonic())
 
     def _lose(self, queue: Queue, ticket: Ticket, error: LimitReached | ReplicaLost) -> None:
         kind = LimitReached if isinstance(error, LimitReached) else ModelFailed

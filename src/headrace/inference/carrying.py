@@ -14,8 +14,8 @@ class Carrying:
     def __init__(self, counts: Counts, batch: Sequence[Ticket], seat: Seat) -> None:
         self._counts, self._batch = counts, batch
         self._ran = Ran(together=seat.info.batches)
-        self._handed = handed = monotonic()
-        self._answered = 0
+        self._handed = self.moved = handed = monotonic()
+        self._answered, self._ours = 0, len(batch)  # how many have their answer, and how many nobody else was given too
         self.questions: list[Question] = []
         timeout = waited = 0.0
         for ticket in batch:
@@ -31,13 +31,19 @@ class Carrying:
 
     @property
     def left(self) -> Sequence[Ticket]:
-        """Those without an answer."""
-        return self._batch[self._answered :]
+        """Those without an answer, that wait for nobody else's either."""
+        return self._batch[self._answered : max(self._answered, self._ours)]
+
+    def spare(self) -> Sequence[Ticket]:
+        """Those that its replica, which runs one after the other, has not begun. They are left to others, too."""
+        spared, self._ours = self.left[1:], min(self._ours, self._answered + 1)
+        return [ticket for ticket in spared if not ticket.over]
 
     def take(self, answers: Sequence[Answer]) -> None:
         """The next ones, in order."""
         batch, place = self._batch, self._answered
-        taken_ns = int(1e9 * (monotonic() - self._handed))
+        self.moved = monotonic()
+        taken_ns = int(1e9 * (self.moved - self._handed))
         self._answered = place + len(answers)
         told = []
         for answer in answers:

@@ -7,6 +7,7 @@ loop, with all that have come meanwhile.
 import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
+from time import monotonic
 from typing import Any, Protocol
 
 from headrace.domain.errors import HeadraceError, LimitReached, ReplicaLost, Unavailable
@@ -14,6 +15,9 @@ from headrace.domain.question import Answer
 from headrace.fleet.routing import Seat
 from headrace.inference.carrying import Carrying
 from headrace.inference.queue import Queue, Ticket
+
+STALLED = 1.0  # seconds without an answer, where a question of this version takes far less
+USUAL = 20  # times of a question that are far more
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +67,14 @@ class Courier:
             return
         self.seat.through(len(carrying))
         self._over(carrying)
+
+    def spare(self) -> Sequence[Ticket]:
+        """Questions that stand behind one that takes unusually long: whoever else is free may answer them first."""
+        carrying = self._carrying
+        if carrying is None or self.seat.info.batches or len(carrying) == 1:
+            return ()
+        long = max(STALLED, USUAL * self.queue.pace.mean)
+        return carrying.spare() if monotonic() - carrying.moved > long else ()
 
     def stop(self, error: HeadraceError) -> None:
         """Nobody waits any more; a replica in the middle of its work is not handed out again."""

@@ -31,7 +31,10 @@ def _fate_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Mill:
-    """Answers in capitals once its gate is open, in groups of `group`. "die…" and "late…" are what they say."""
+    """Answers in capitals once its gate is open, in groups of `group`. "die…" and "late…" are what they say.
+
+    "stuck…" waits until it is freed.
+    """
 
     group: int = 1
     open: bool = True
@@ -40,7 +43,7 @@ class Mill:
     busy: bool = False
 
     def __post_init__(self) -> None:
-        self.gate = asyncio.Event()
+        self.gate, self.freed = asyncio.Event(), asyncio.Event()
         if self.open:
             self.gate.set()
 
@@ -56,20 +59,25 @@ class Mill:
         for start in range(0, len(texts), self.group):
             group = texts[start : start + self.group]
             await asyncio.sleep(0)
-            if self.gone:
-                raise ReplicaLost("gone before")
-            if any(text.startswith("die") for text in group):
-                raise ReplicaLost("it died", suspect=start, together=len(group))
-            if any(text.startswith("late") for text in group):
-                raise LimitReached(f"not within {timeout:g} s", suspect=start, together=len(group))
-            if any(text.startswith("disk") for text in group):
-                raise StorageFailed("the disk is full")
+            if any(text.startswith("stuck") for text in group):
+                await self.freed.wait()
+            self._accident(group, start, timeout)
             for text in group:
                 if text.startswith("no"):
                     yield Answer(1, 2, 0.5, error=f"no to {text}")
                 else:
                     yield Answer(1, 2, 0.5, {"": Output(text.upper().encode(), "text/plain")})
         self.busy = False
+
+    def _accident(self, group: list[str], start: int, timeout: float) -> None:
+        if self.gone:
+            raise ReplicaLost("gone before")
+        if any(text.startswith("die") for text in group):
+            raise ReplicaLost("it died", suspect=start, together=len(group))
+        if any(text.startswith("late") for text in group):
+            raise LimitReached(f"not within {timeout:g} s", suspect=start, together=len(group))
+        if any(text.startswith("disk") for text in group):
+            raise StorageFailed("the disk is full")
 
     def close(self) -> None:
         pass
@@ -325,6 +333,55 @@ async def test_a_lost_replica_fails_only_its_suspect(routing: Routing, hall: Ask
     assert isinstance(asked.result()[3], ModelFailed)
     assert "C" == asked.result()[4]
     assert [["c"]] == second.runs
+
+
+@pytest.fixture
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.inference.courier.STALLED", 0.05)
+    monkeypatch.setattr("headrace.inference.batching.PATROL", 0.01)
+
+
+async def handed(hall: Ask, to: Mill, texts: list[str]) -> "asyncio.Future[list[str | HeadraceError]]":
+    """All of them at once, to a replica that is known to be quick."""
+    await ask_all(hall, [str(number) for number in range(40)])
+    asked = asyncio.ensure_future(ask_all(hall, texts))
+    while to.runs[-1] != texts:
+        await asyncio.sleep(0)
+    return asked
+
+
+@pytest.mark.usefixtures("_soon")
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_stuck_replica_holds_up_only_what_it_works_on(routing: Routing, hall: Ask, lost: bool) -> None:
+    first = mill(routing, "one")
+    asked = await handed(hall, first, ["stuck", "a", "b", "c"])
+    second = mill(routing, "two")
+    async with asyncio.timeout(10):
+        while hall.counts[KEY].answers < 43:
+            await asyncio.sleep(0.01)
+    assert (False, {KEY: 0}) == (asked.done(), hall.waiting())
+    first.gone = lost
+    second.freed.set()
+    first.freed.set()
+
+    assert ["STUCK", "A", "B", "C"] == await asked
+    assert ["a", "b", "c", *(["stuck"] if lost else [])] == list(itertools.chain(*second.runs))
+    assert "D" == await one(hall, "d")
+    assert 45 == hall.counts[KEY].answers
+
+
+@pytest.mark.usefixtures("_soon")
+async def test_where_there_is_no_other_replica_nothing_is_asked_twice(routing: Routing, hall: Ask) -> None:
+    only = mill(routing)
+    asked = await handed(hall, only, ["stuck", "a", "b"])
+    before = len(only.runs)
+    await asyncio.sleep(0.2)
+    only.freed.set()
+
+    assert ["STUCK", "A", "B"] == await asked
+    assert "C" == await one(hall, "c")
+    assert [["c"]] == only.runs[before:]
+    assert {KEY: 0} == hall.waiting()
 
 
 async def test_of_several_suspects_each_is_asked_alone(routing: Routing, hall: Ask) -> None:
