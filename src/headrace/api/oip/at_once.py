@@ -211,7 +211,7 @@ class AtOnceHttp(FastHttp):
         if asked.held:
             self._let_go(asked)
         self.transport.write(self.door.plain(asked.identifier, body, self.server_state.default_headers))
-        self.door.requests.over(ROUTE, "POST", "200", asked.arrived, peer=self.client)
+        self.door.requests.over(ROUTE, "POST", "200", asked.arrived, path=asked.head.path, peer=self.client)
         asked.response_complete = True
         self.server_state.total_requests += 1
         self._idle_since = self.loop.time()
@@ -255,7 +255,8 @@ class AtOnceHttp(FastHttp):
         self._asked = None
         self._let_go(asked)
         self._write(asked, reply)
-        self.door.requests.over(ROUTE, "POST", str(reply.status), asked.arrived, peer=self.client)
+        path, status = asked.head.path, str(reply.status)
+        self.door.requests.over(ROUTE, "POST", status, asked.arrived, path=path, peer=self.client)
         asked.response_complete = True
         if not asked.keep_alive:
             self.transport.close()
@@ -301,6 +302,7 @@ def _head(data: bytes, exchange: Exchange, meta: Mapping[str, str]) -> Head:
     headers = exchange.headers
     return Head(
         data=data,
+        path=exchange.path,
         name=exchange.name,
         version=exchange.version,
         caller=caller_of(headers),

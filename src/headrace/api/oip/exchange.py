@@ -23,6 +23,7 @@ class Exchange:
         "headers",
         "keep_alive",
         "name",
+        "path",
         "read_rest",
         "refused",
         "response_complete",
@@ -45,6 +46,7 @@ class Exchange:
     ) -> None:
         self.response_complete = self.disconnected = False
         self.keep_alive = True
+        self.path = ""  # as it came, for the access log
         self.name, self.version = target
         self.headers, self.arrived, self.read_rest, self.room = headers, arrived, read_rest, room
         self.expects = False  # it waits for 100 Continue

@@ -155,6 +155,7 @@ class FastHttp(Http1):
         exchange = self.cycle = Exchange(target, headers, self._last, self._read_rest, self.door.bodies.room())
         exchange.keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
         exchange.expects = self.expect_100_continue
+        exchange.path = self.url.decode("latin-1")
         self._check(exchange)
         if before is None or before.response_complete:
             exchange.turn = True
@@ -259,7 +260,8 @@ class FastHttp(Http1):
                     Asked(exchange.name, exchange.version, exchange.headers, exchange.body, exchange.room)
                 )
             self._write(exchange, reply)
-            self.door.requests.over(ROUTE, "POST", str(reply.status), exchange.arrived, peer=self.client)
+            path, status = exchange.path, str(reply.status)
+            self.door.requests.over(ROUTE, "POST", status, exchange.arrived, path=path, peer=self.client)
             if self.flow.write_paused and not exchange.disconnected:
                 await self.flow.drain()
             self._finish(exchange)

@@ -18,6 +18,7 @@ _NEW_EACH_TIME = (b"x-request-id", b"traceparent", b"expect", b"transfer-encodin
 @dataclass(frozen=True, slots=True)
 class Head:
     data: bytes  # as it came
+    path: str  # for the access log
     name: str
     version: str | None
     caller: Caller

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from headrace.api.oip.grpc.calls import Admit, Limits, Method
 from headrace.api.oip.grpc.status import Code, Status
-from headrace.telemetry.requests import Requests
+from headrace.telemetry.requests import Peer, Requests
 
 RECEIVED = 256 * 1024  # bytes that are read at once
 
@@ -50,6 +50,6 @@ class Desk:
     def release(self, size: int) -> None:
         self.held -= size
 
-    def over(self, path: str, code: Code, began: float) -> None:
+    def over(self, path: str, code: Code, began: float, peer: Peer = None) -> None:
         """A call has ended. A method that we do not know is told as none: paths of strangers are no labels."""
-        self.requests.over(path if path in self.methods else "unknown", "call", _NAMES[code], began)
+        self.requests.over(path if path in self.methods else "unknown", "call", _NAMES[code], began, peer=peer)

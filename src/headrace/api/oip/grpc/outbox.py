@@ -39,6 +39,7 @@ class Outbox:
         self, transport: asyncio.Transport, sent: Callable[[Stream], None], later: Later, calls: Sized
     ) -> None:
         self._transport, self._sent, self._later, self._calls = transport, sent, later, calls
+        self.peer = transport.get_extra_info("peername")
         self.moved = 0  # bytes of DATA so far: does the peer read?
         self._window = self.initial = http2.FIRST_WINDOW  # of the connection; of a new stream
         self._largest = http2.SMALLEST_FRAME

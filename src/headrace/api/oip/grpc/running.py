@@ -244,7 +244,7 @@ class Running:
         stream.turn.over()
         if stream.timer is not None:
             stream.timer.cancel()
-        self._desk.over(stream.head.path, code, stream.began)
+        self._desk.over(stream.head.path, code, stream.began, self._outbox.peer)
 
     async def _receive(self, stream: Stream) -> bytes | None:
         """Raises Status: the messages are broken, or the server stops."""
