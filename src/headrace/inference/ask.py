@@ -24,6 +24,8 @@ from headrace.inference.streams import Streams, Way
 from headrace.settings import InferenceSettings
 from headrace.telemetry.trace import TRACEPARENT, Span, Tracer
 
+FAILURE = 500  # of HTTP's statuses, the first one that is not the caller's mistake
+
 __all__ = ["Ask", "Counts", "Step", "Tell", "Ticket", "only"]
 
 
@@ -97,7 +99,8 @@ class Ask:
         with tracer.span("ask", question.meta.get(TRACEPARENT, ""), _attributes(key, question)) as span:
             traced = msgspec.structs.replace(question, meta={**question.meta, TRACEPARENT: span.traceparent})
             answer = await self._batching.ask(key, traced, patience, timeout)
-            span.note({"headrace.model_ms": answer.latency, "headrace.error": answer.error or ""})
+            span.note({"headrace.model_ms": answer.latency})
+            _note_error(span, answer)
             return answer
 
     async def stream(
@@ -191,8 +194,14 @@ class _Said:
         self._latency += answer.latency
         self._count += bool(answer.outputs)
         if not answer.more:
-            told = {"headrace.model_ms": self._latency, "headrace.answers": self._count}
-            self._span.note({**told, "headrace.error": answer.error or ""})
+            self._span.note({"headrace.model_ms": self._latency, "headrace.answers": self._count})
+            _note_error(self._span, answer)
+
+
+def _note_error(span: Span, answer: Answer) -> None:
+    span.note({"headrace.error": answer.error or ""})
+    if answer.error is not None and answer.status >= FAILURE:
+        span.fail(answer.error)
 
 
 def _attributes(key: VersionKey, question: Question) -> dict[str, str | int | float]:

@@ -45,9 +45,16 @@ class Span:
     def note(self, attributes: Mapping[str, str | int | float]) -> None:
         self._span.set_attributes(attributes)
 
+    def fail(self, why: str) -> None:
+        """What it stands for went wrong here, and not by its caller's mistake."""
+        self._span.set_status(_trace.StatusCode.ERROR, why)
+
 
 class Tracer:
-    """`sampling`: which requests it is asked for. What OpenTelemetry's own sampler then says holds as well."""
+    """Its spans are of the kind SERVER: somebody else asks, and waits.
+
+    `sampling`: which requests it is asked for. What OpenTelemetry's own sampler then says holds as well.
+    """
 
     def __init__(self, tracer: Any, sampling: Sampling | None = None) -> None:
         self._tracer, self.sampling = tracer, sampling or Sampling()
@@ -56,7 +63,8 @@ class Tracer:
     def span(self, name: str, traceparent: str, attributes: Mapping[str, str | int | float]) -> Iterator[Span]:
         """An error that passes through is recorded. `traceparent` "": the span has the context's parent, or none."""
         context = _propagate.extract({TRACEPARENT: traceparent}) if traceparent else None
-        with self._tracer.start_as_current_span(name, context=context, attributes=attributes) as span:
+        kind = _trace.SpanKind.SERVER
+        with self._tracer.start_as_current_span(name, context=context, kind=kind, attributes=attributes) as span:
             carrier: dict[str, str] = {}
             _propagate.inject(carrier)
             yield Span(span, carrier.get(TRACEPARENT, traceparent))
@@ -65,7 +73,7 @@ class Tracer:
     def aside(self, name: str, traceparent: str, attributes: Mapping[str, str | int | float]) -> Iterator[Span]:
         """The same, but never the current span: for a generator, which may be resumed by other tasks than began it."""
         context = _propagate.extract({TRACEPARENT: traceparent}) if traceparent else None
-        span = self._tracer.start_span(name, context=context, attributes=attributes)
+        span = self._tracer.start_span(name, context=context, kind=_trace.SpanKind.SERVER, attributes=attributes)
         carrier: dict[str, str] = {}
         _propagate.inject(carrier, context=_trace.set_span_in_context(span, context))
         try:

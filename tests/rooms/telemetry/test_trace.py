@@ -13,7 +13,7 @@ from rooms.inference.counting import Counter
 from headrace.dialects.dialect import ReplicaInfo
 from headrace.domain.errors import ModelFailed
 from headrace.domain.ids import VersionKey
-from headrace.domain.question import Answer, Form, Question
+from headrace.domain.question import Answer, Fault, Form, Question
 from headrace.fleet.demand import Demand
 from headrace.fleet.routing import Replica, Routing
 from headrace.inference.ask import Ask, Step
@@ -39,6 +39,16 @@ class Listener:
 
     def close(self):
         pass
+
+
+class Refusing(Listener):
+    def __init__(self, fault):
+        super().__init__()
+        self.fault = fault
+
+    async def run(self, questions, _timeout):
+        for _ in questions:
+            yield Answer(1, 2, 0.5, error="no to that", fault=self.fault)
 
 
 async def asked(hall_tracer):
@@ -143,6 +153,24 @@ async def test_a_stream_has_a_span_until_its_last_answer():
     assert int(PARENT.split("-")[2], 16) == span.parent.span_id
     told = {name: span.attributes[f"headrace.{name}"] for name in ("form", "answers", "model_ms", "error")}
     assert {"form": "v2-rest", "answers": 3, "model_ms": 4.0, "error": ""} == told
+
+
+@pytest.mark.parametrize(("fault", "status"), [(Fault.MODEL, "ERROR"), (Fault.REQUEST, "UNSET")])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_model_that_fails_marks_its_span_and_a_mistake_of_the_caller_does_not(fault, status, stream):
+    async def ways(hall):
+        hall._routing.add(key, Replica("no", Refusing(fault)))  # noqa: SLF001
+        if stream:
+            async for _ in hall.stream(key, counting(), patience=1, timeout=30):
+                pass
+        else:
+            await hall.one(key, counting(), patience=1, timeout=30)
+
+    key = VersionKey("no", "1.0.0")
+    _, [span] = await spanned(ways)
+
+    assert ("SERVER", status) == (span.kind.name, span.status.status_code.name)
+    assert "no to that" == span.attributes["headrace.error"]
 
 
 async def test_a_stream_that_is_left_or_lost_ends_its_span():
