@@ -24,6 +24,7 @@ from headrace.api.side_port import side_port
 from headrace.assemble import House, build
 from headrace.domain.clock import now
 from headrace.domain.errors import Conflict, HeadraceError, Invalid
+from headrace.runners.descriptors import allow_many, shortage
 from headrace.runners.memory import keep_freed, settle
 from headrace.settings import Settings
 from headrace.storage.disk import keep_folders, write_durably
@@ -43,6 +44,8 @@ def run(settings: Settings) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     keep_freed()
+    if warning := shortage(allow_many(), settings.server.connections):
+        logger.warning(warning)
     server = settings.server
     with (
         _alone(settings.data),
