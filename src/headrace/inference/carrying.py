@@ -51,6 +51,8 @@ class Carrying:
             place += 1
             if ticket.end(answer):
                 told.append(answer)
+            elif self._ran.together:  # a part of what the others waited for
+                self._ran.share(answer.meta.get("call", ""), 1, answer.latency)
         self._counts.record_all(told, taken_ns, self._ran)
 
     def fail(self, error: HeadraceError) -> None:

@@ -39,34 +39,55 @@ class Batch:
     infer_ns: int = 0
 
 
+@dataclass(slots=True)
+class Shared:
+    """One call of the model for several questions: each of them waited for all of it, as Triton counts."""
+
+    answers: int = 0
+    latency: float = 0.0  # milliseconds: all their parts are the whole
+    heard: int = 0  # those that somebody still waited for
+    good: int = 0  # of these, those without an error
+    taken_ns: int = 0  # by the good ones, from hand to hand
+
+
 class Ran:
     """What questions that were sent together came to: how many elements the model had in which call.
 
     `together`: the model runs them in one call, unless an answer says that it was another one.
     """
 
-    __slots__ = ("_calls", "_sizes", "_together", "infer_ns")
+    __slots__ = ("_calls", "_sizes", "infer_ns", "shared", "together")
 
     def __init__(self, *, together: bool) -> None:
-        self._together = together
+        self.together = together
         self._calls: dict[str, int] = {}
         self._sizes: dict[int, int] = {}
         self.infer_ns = 0
+        self.shared: dict[str, Shared] = {}  # by call
 
     def add(self, rows: int, count: int, call: str = "") -> None:
         """So many answers with so many elements each."""
-        if self._together:
+        if self.together:
             self._calls[call] = self._calls.get(call, 0) + rows * count
         else:
             self._sizes[rows] = self._sizes.get(rows, 0) + count
 
     def sizes(self) -> Mapping[int, int]:
         """Calls by their elements."""
-        if not self._together:
+        if not self.together:
             return self._sizes
         found: dict[int, int] = {}
         for elements in self._calls.values():  # nearly always one
             found[elements] = found.get(elements, 0) + 1
+        return found
+
+    def share(self, call: str, answers: int, latency: float) -> "Shared":
+        """So many answers of a call with such parts of its time, in milliseconds together."""
+        found = self.shared.get(call)
+        if found is None:
+            found = self.shared[call] = Shared()
+        found.answers += answers
+        found.latency += latency
         return found
 
 
@@ -190,49 +211,70 @@ class Counts:
 
     def _record(self, answer: Answer, taken_ns: int, ran: Ran) -> None:
         """`taken_ns`: since the question was handed to the replica."""
-        latency = answer.latency
+        latency, call, good = answer.latency, answer.meta.get("call", ""), answer.error is None
         infer = min(taken_ns, int(latency * 1e6))
-        self.latency += latency
-        self.buckets[bisect_left(BOUNDS, latency / 1000)] += 1
-        if answer.error is not None:
+        if ran.together:
+            shared = ran.share(call, 1, latency)
+            shared.heard += 1
+            shared.good += good
+            shared.taken_ns += taken_ns if good else 0
+        else:
+            self._spent(1, latency)
+            self.infer_ns += infer if good else 0
+            self.input_ns += taken_ns - infer if good else 0
+        if not good:
             self.errors += 1
             self.fail_ns += taken_ns
             return
         self.answers += 1
         self.success_ns += taken_ns
-        self.infer_ns += infer
-        self.input_ns += taken_ns - infer
         rows = _rows(answer)
         self.rows += rows
         ran.infer_ns += infer
-        ran.add(rows, 1, answer.meta.get("call", ""))
+        ran.add(rows, 1, call)
+
+    def _spent(self, answers: int, latency: float) -> None:
+        """So many answers for each of which the model took so many milliseconds."""
+        self.latency += answers * latency
+        self.buckets[bisect_left(BOUNDS, latency / 1000)] += answers
 
     def record_all(self, answers: Sequence[Answer], taken_ns: int, ran: Ran) -> None:
         """The next ones to questions that were sent together: `ran` is told when all have come."""
-        buckets, infers, latencies, plain = self.buckets, 0, 0.0, 0
+        buckets, infers, latencies, plain, together = self.buckets, 0, 0.0, 0, ran.together
         for answer in answers:
             if answer.error is not None or answer.meta:
                 self._record(answer, taken_ns, ran)
                 continue
             latency = answer.latency
-            buckets[bisect_left(BOUNDS, latency / 1000)] += 1
+            if not together:
+                buckets[bisect_left(BOUNDS, latency / 1000)] += 1
             latencies += latency
-            infer = int(latency * 1e6)
-            infers += min(taken_ns, infer)
+            infers += min(taken_ns, int(latency * 1e6))
             plain += 1
         if plain:
-            self.latency += latencies
+            if together:
+                shared = ran.share("", plain, latencies)
+                shared.heard += plain
+                shared.good += plain
+                shared.taken_ns += plain * taken_ns
+            else:
+                self.latency += latencies
+                self.infer_ns += infers
+                self.input_ns += plain * taken_ns - infers
             self.answers += plain
             self.rows += plain
             self.success_ns += plain * taken_ns
-            self.infer_ns += infers
-            self.input_ns += plain * taken_ns - infers
             ran.infer_ns += infers
             ran.add(1, plain)
 
     def ran(self, ran: Ran, taken_ns: int) -> None:
         """What was sent together is through. Calls without an answer of use are not counted."""
         self.last = now()
+        for shared in ran.shared.values():
+            self._spent(shared.heard, shared.latency)
+            infer = min(shared.taken_ns, shared.good * int(shared.latency * 1e6))
+            self.infer_ns += infer
+            self.input_ns += shared.taken_ns - infer
         sizes = ran.sizes()
         elements = sum([rows * count for rows, count in sizes.items()])
         infer = min(ran.infer_ns, taken_ns)

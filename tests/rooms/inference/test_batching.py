@@ -484,6 +484,25 @@ async def test_statistics_add_up(routing: Routing, hall: Ask) -> None:
     assert 5 == sum(counts.buckets)
 
 
+async def test_each_request_of_a_batch_waited_for_all_of_it(routing: Routing, hall: Ask) -> None:
+    """As Triton counts: 0.5 ms is a request's part, and the batch took 2 ms. A batch counts once among the batches."""
+    only = mill(routing, info=batching(64), open=False)
+    asked = [asyncio.ensure_future(one(hall, text)) for text in ("a", "b", "no", "c")]
+    await turns(20)
+    asked[1].cancel()  # its part counts, though nobody waits for it
+    await asyncio.sleep(0.01)
+    only.gate.set()
+    await asyncio.gather(*asked, return_exceptions=True)
+    counts = hall.counts[KEY]
+
+    assert [["a", "b", "no", "c"]] == only.runs
+    assert (2, 4_000_000) == (counts.compute_infer.count, counts.compute_infer.ns)
+    assert [(2, 1_000_000)] == [(size, batch.infer_ns) for size, batch in counts.batches.items()]
+    assert (3, 6.0) == (sum(counts.buckets), counts.latency)
+    assert 3 == counts.buckets[1]  # up to 2.5 ms
+    assert counts.success_ns == counts.input_ns + counts.infer_ns
+
+
 class Sized(Mill):
     """Tells of each answer what the harness would tell: "3@1" is 3 elements, in another call than most."""
 
