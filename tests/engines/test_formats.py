@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from engines.keeper import SETTINGS, new_runner
 
+import headrace
 from headrace.dialects.dialect import ReplicaInfo, Told
 from headrace.dialects.frames import Frames
 from headrace.domain.errors import ModelFailed, Unsupported
@@ -503,3 +504,25 @@ async def test_formats_with_large_libraries(workshop, tmp_path, name: str) -> No
 
     [(_, shape, data)] = outputs(answer).values()
     assert (1, 1) == (shape[0], len(data))
+
+
+LIBRARIES = Path(__file__).parent / "libraries"
+
+
+@pytest.mark.parametrize("name", ["sklearn", "xgboost", "lightgbm"])
+async def test_what_the_library_itself_says(workshop, tmp_path, name: str) -> None:
+    """In the environment of scikit-learn, which those of the others, made for tests above, are put behind."""
+    _, python, _ = await workshop.python(folder(tmp_path / "sklearn", model_dot_skops=b""))
+    file, _, begin = LARGER.get(name, ("model.skops", "", ""))
+    _, other, _ = await workshop.python(folder(tmp_path / "other", **{file.replace(".", "_dot_"): begin}))
+    await itself(python, name, tmp_path, *Path(other).parents[1].glob("lib/python*/site-packages"))
+
+
+async def itself(python: str, name: str, where: Path, *beside: Path) -> None:
+    """A program in the model's environment, with our adapter beside the library."""
+    source = ":".join(map(str, (Path(headrace.__file__).parents[1], *beside)))
+    program = [python, str(LIBRARIES / f"of_{name}.py"), str(where)]
+    done = await asyncio.to_thread(
+        subprocess.run, program, env={"PYTHONPATH": source}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

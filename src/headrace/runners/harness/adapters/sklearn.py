@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from headrace.runners.harness.adapters.adapter import Adapter, Asked
-from headrace.runners.harness.adapters.table import one_table
+from headrace.runners.harness.adapters.python_tensors import specs
+from headrace.runners.harness.adapters.sklearn_facts import Facts
+from headrace.runners.harness.adapters.table import blaming_the_request, one_table
 from headrace.runners.harness.tensors import Spec
 
-METHODS = ("predict", "predict_proba", "transform", "decision_function")
 TRUSTED = "trusted_types.txt"  # beside a skops file: names of types, one a line, that its owner allows
 MOST_ROWS = 1_024
 
@@ -22,27 +23,15 @@ MOST_ROWS = 1_024
 class ScikitLearn(Adapter):
     platform, strict, rows = "sklearn", False, MOST_ROWS
 
-    def __init__(self, model: Any) -> None:
-        self._methods = {name: method for name in METHODS if callable(method := getattr(model, name, None))}
-        if not self._methods:
-            raise TypeError(f"the file holds a {type(model).__name__}, which has none of {', '.join(METHODS)}")
-        features = getattr(model, "n_features_in_", -1)
-        self.inputs = (Spec("input-0", "FP64", (-1, features if isinstance(features, int) else -1)),)
-        wide = {"predict": (-1,)}
-        self.outputs = tuple(Spec(name, "", wide.get(name, (-1, -1))) for name in self._methods)
-        self.outputs = tuple(spec._replace(datatype=_datatype(model, spec.name)) for spec in self.outputs)
-        self._default = next(iter(self._methods))
+    def __init__(self, model: Any, inputs: tuple[Spec, ...] = ()) -> None:
+        self._facts = Facts(model)
+        self.inputs, self.outputs = inputs or self._facts.inputs, self._facts.outputs
 
     def run(self, arrays: dict[str, Any], asked: Asked) -> dict[str, Any]:
-        table = one_table(arrays)
-        return {name: self._methods[name](table) for name in asked.outputs or (self._default,)}
-
-
-def _datatype(model: Any, method: str) -> str:
-    classes: Any = getattr(model, "classes_", None)
-    if method != "predict" or not hasattr(classes, "dtype"):
-        return "FP64"
-    return {"i": "INT64", "u": "UINT64", "b": "BOOL", "f": "FP64"}.get(classes.dtype.kind, "BYTES")
+        table = self._facts.fitting(one_table(arrays, self._facts.names))
+        wanted = asked.outputs or (self.outputs[0].name,)
+        with blaming_the_request(ValueError, TypeError):
+            return self._facts.called(table, wanted)
 
 
 def _read(path: Path) -> Any:
@@ -53,7 +42,8 @@ def _read(path: Path) -> Any:
         unknown = sorted(set(skops.get_untrusted_types(file=path)) - set(allowed))
         if unknown:
             raise TypeError(
-                f"{path.name} holds types that are not known to be safe; allow them in {TRUSTED}: {unknown}"
+                f"{path.name} holds types that are not known to be safe; write them into {TRUSTED} beside it, one a "
+                f"line, to allow them: {' '.join(unknown)}"
             )
         return skops.load(path, trusted=allowed)
     try:
@@ -66,7 +56,7 @@ def _read(path: Path) -> Any:
 
 
 def load(folder: Path, path: str, declared: dict[str, Any], _outside: int) -> Adapter:
-    model = ScikitLearn(_read(folder / path))
+    model = ScikitLearn(_read(folder / path), specs("inputs", declared.get("inputs")))
     if declared.get("max_batch_size"):
         model.rows = declared["max_batch_size"]
     return model
