@@ -27,6 +27,10 @@ FOLDERS = {
     "triton:config.pbtxt": {"config.pbtxt": 'name: "e"\nplatform: "ensemble"\n'},
     "triton:3/model.py": {"2/model.py": "", "3/model.py": "class TritonPythonModel:\n", "README.md": ""},
     "triton:2/model.onnx": {"1/model.py": "class TritonPythonModel:\n", "2/model.onnx": ""},
+    "triton:2/model.py": {
+        "config.pbtxt": "version_policy: { specific: { versions: [1,2] } }",
+        **{f"{number}/model.py": "" for number in (1, 2, 3)},
+    },
     "triton:1/other.py": {"config.pbtxt": 'default_model_filename: "other.py"', "1/other.py": "", "1/model.py": ""},
 }
 
@@ -78,6 +82,12 @@ def test_an_environment_that_is_packed_for_triton_is_not_left_out_without_a_word
 
     folder(tmp_path, {"requirements.txt": "numpy"})
     assert "triton:1/model.py" == read_claims(tmp_path)[1]
+
+
+def test_a_version_that_the_policy_of_triton_names_and_nobody_wrote(tmp_path: Path) -> None:
+    files = {"config.pbtxt": "version_policy { specific { versions: 7 versions: 8 } }", "1/model.py": ""}
+    with pytest.raises(Invalid, match=r"version_policy of config.pbtxt names the version\(s\) 7, 8, and no folder"):
+        read_claims(folder(tmp_path, files))
 
 
 def test_a_class_of_ours_comes_before_files_beside_it(tmp_path: Path) -> None:

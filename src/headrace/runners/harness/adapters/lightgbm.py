@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.runners.harness.adapters.adapter import Adapter, Asked
-from headrace.runners.harness.adapters.table import Features, blaming_the_request, matrix
+from headrace.runners.harness.adapters.blame import blaming_the_request
+from headrace.runners.harness.adapters.table import Features, matrix
 from headrace.runners.harness.tensors import Spec
 
 MOST_ROWS = 1_024

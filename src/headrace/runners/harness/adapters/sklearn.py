@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from headrace.runners.harness.adapters.adapter import Adapter, Asked
+from headrace.runners.harness.adapters.blame import blaming_the_request
 from headrace.runners.harness.adapters.python_tensors import specs
 from headrace.runners.harness.adapters.sklearn_facts import Facts
-from headrace.runners.harness.adapters.table import blaming_the_request, one_table
+from headrace.runners.harness.adapters.table import one_table
 from headrace.runners.harness.tensors import Spec
 
 TRUSTED = "trusted_types.txt"  # beside a skops file: names of types, one a line, that its owner allows

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from headrace.runners.harness.arrays import np
 from headrace.runners.harness.tensors import Refused
 
-# of XGBoost, around its sentence
-_WHERE = re.compile(r"\A\[[\d:]+\] \S+:\d+: (?:Check failed: [^:]*: )?")
-_TRACE = "\nStack trace"
 ROWS_AND_COLUMNS = 2  # dimensions
 
 
@@ -29,16 +24,6 @@ class Features(NamedTuple):
     names: tuple[str, ...] = ()
     categories: Mapping[str, Mapping[Any, int]] = MappingProxyType({})
     unknown: float | None = None
-
-
-@contextmanager
-def blaming_the_request(*kinds: type[BaseException]) -> Iterator[None]:
-    """What a library says of data that it cannot take is the request's fault. Raises Refused instead of `kinds`."""
-    try:
-        yield
-    except kinds as error:
-        said = _WHERE.sub("", str(error).partition(_TRACE)[0]).strip() or type(error).__name__
-        raise Refused(f"the model cannot take these inputs: {said}") from error
 
 
 def one_table(arrays: dict[str, Any], names: Sequence[str] = ()) -> Any:

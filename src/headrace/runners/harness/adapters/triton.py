@@ -20,6 +20,7 @@ from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given, Tak
 from headrace.runners.harness.adapters.triton_calls import Outside, for_model
 from headrace.runners.harness.adapters.triton_config import Config, Configured
 from headrace.runners.harness.adapters.triton_requests import InferenceRequest, InferenceResponse, Sender, raised
+from headrace.runners.harness.adapters.triton_reshape import reshaped
 from headrace.runners.harness.adapters.triton_sequences import InSequence
 from headrace.runners.harness.adapters.triton_warmup import warm_up
 from headrace.runners.harness.calls import Calls
@@ -95,24 +96,6 @@ def _given(response: InferenceResponse) -> Given:
     return Given({one.name(): one.as_numpy() for one in response.output_tensors()}, response.told or None)
 
 
-class TorchScript(Configured):
-    def __init__(self, path: Path, config: Config) -> None:
-        super().__init__(config)
-        self._torch_export: Any = importlib.import_module(f"{__package__}.torch_export")
-        self._torch = self._torch_export.start_torch()
-        self._model = self._torch.jit.load(str(path), map_location="cpu").eval()
-
-    def run(self, arrays: dict[str, Any], _asked: Asked) -> dict[str, Any]:
-        part = self._torch_export
-        tensors = [
-            part.to_torch(self._torch, arrays[one.name], one.datatype) for one in self.inputs if one.name in arrays
-        ]
-        with self._torch.inference_mode():
-            given = self._model(*tensors)
-        listed = given if isinstance(given, (list, tuple)) else [given]
-        return {spec.name: part.from_torch(self._torch, one) for spec, one in zip(self.outputs, listed, strict=True)}
-
-
 def _onnx(path: Path, config: Config) -> Adapter:
     model: Any = importlib.import_module(f"{__package__}.onnx").Onnx(
         path, config.max_batch_size if config.complete else None
@@ -148,7 +131,7 @@ def _arguments(folder: Path, path: str, config: Config) -> dict[str, str]:
 
 def load(folder: Path, path: str, _declared: dict[str, Any], outside: int) -> Adapter:
     config = Config(folder)
-    model = _backend(folder, path, config, outside)
+    model = reshaped(_backend(folder, path, config, outside), config.reshapes)
     said = config.sequence_batching
     if said is not None and not config.iterative:
         model = InSequence(model, said)
@@ -165,7 +148,8 @@ def _backend(folder: Path, path: str, config: Config, outside: int) -> Adapter:
         case ".onnx":
             return _onnx(folder / path, config)
         case ".pt":
-            return TorchScript(folder / path, config)
+            script: Any = importlib.import_module(f"{__package__}.torch_script").TorchScript
+            return script(folder / path, config)  # type: ignore[no-any-return]
         case ".pbtxt":
             ensemble: Any = importlib.import_module(f"{__package__}.ensemble").Ensemble
             return ensemble(config, Outside(Calls.over(outside)))  # type: ignore[no-any-return]

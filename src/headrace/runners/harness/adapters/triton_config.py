@@ -7,6 +7,7 @@ from typing import Any
 
 from headrace.runners.harness.adapters.adapter import Adapter
 from headrace.runners.harness.adapters.pbtxt import Reader, as_list
+from headrace.runners.harness.adapters.triton_reshape import Reshape
 from headrace.runners.harness.tensors import Spec
 
 
@@ -51,6 +52,15 @@ class Config:
                 found[one["name"]] = path.read_text().splitlines()
         return found
 
+    @property
+    def reshapes(self) -> dict[str, Reshape]:
+        """Of inputs and outputs that the model sees in another shape."""
+        return {
+            str(one["name"]): Reshape(_sizes(one.get("dims")), _sizes(one["reshape"].get("shape")))
+            for one in (*self.tensors["input"], *self.tensors["output"])
+            if isinstance(one.get("reshape"), dict)
+        }
+
     def as_json(self) -> dict[str, Any]:
         """As Triton writes it for a Python model."""
         parameters = {
@@ -89,6 +99,10 @@ def _iterative(said: dict[str, Any]) -> bool:
     if more := sorted({"control_input", "state"} & said.keys()):
         raise TypeError(f"sequence_batching: iterative_sequence together with {more[0]} is not supported")
     return True
+
+
+def _sizes(said: Any) -> tuple[int, ...]:
+    return tuple(map(int, as_list(said)))
 
 
 def datatype(name: str) -> str:
