@@ -518,6 +518,12 @@ async def test_what_the_library_itself_says(workshop, tmp_path, name: str) -> No
     await itself(python, name, tmp_path, *Path(other).parents[1].glob("lib/python*/site-packages"))
 
 
+@pytest.mark.large
+async def test_what_pytorch_itself_says(workshop, tmp_path) -> None:
+    _, python, _ = await workshop.python(folder(tmp_path, model_dot_pt2=""))
+    await itself(python, "torch", tmp_path)
+
+
 async def itself(python: str, name: str, where: Path, *beside: Path) -> None:
     """A program in the model's environment, with our adapter beside the library."""
     source = ":".join(map(str, (Path(headrace.__file__).parents[1], *beside)))
