@@ -188,6 +188,30 @@ async def test_onnx(workshop, tmp_path) -> None:
     assert "unexpected inference input 'z' for model 'simple'" == wrong.error
 
 
+# c = a + b, of tensors with any number of dimensions
+ANY_RANK = base64.b64decode("CAkSADo0Cg4KAWEKAWISAWMiA0FkZBIBZ1oJCgFhEgQKAggBWgkKAWISBAoCCAFiCQoBYxIECgIIAUIECgAQEQ==")
+# c = the rows of a, as a sequence of tensors
+SEQUENCE = base64.b64decode(
+    "CAkSADo9ChcKAWESAWMiD1NwbGl0VG9TZXF1ZW5jZRIBZ1oQCgFhEgsKCQgBEgUKAxIBbmINCgFjEggiBgoECgIIAUIECgAQEQ=="
+)
+
+
+async def test_onnx_of_any_rank_and_what_it_refuses(workshop, tmp_path) -> None:
+    two, three = (tensor("a", "FP32", [size], [1] * size) for size in (2, 3))
+    table = tensor("b", "FP32", [1, 2], [3, 4])
+    async with workshop.serving(folder(tmp_path / "any", model_dot_onnx=ANY_RANK)) as (frames, _):
+        fine, *wrong = await asked(
+            frames, rest(two, table), rest(three, table), rest(two), rest(two, table | {"name": "z"})
+        )
+
+    assert {"c": ("FP32", [1, 2], [4, 5])} == outputs(fine)
+    assert [Fault.REQUEST] * 3 == [answer.fault for answer in wrong], [answer.error for answer in wrong]
+    assert all("the model cannot take these inputs" in str(answer.error) for answer in wrong)
+    with pytest.raises(ModelFailed, match=r"that no tensor of the protocol can be: 'c' is seq\(tensor\(float\)\)"):
+        async with workshop.serving(folder(tmp_path / "sequence", model_dot_onnx=SEQUENCE)):
+            pass
+
+
 async def test_scikit_learn(workshop, tmp_path) -> None:
     safe, pickled = folder(tmp_path / "safe", model_dot_skops=b""), folder(tmp_path / "pickled", model_dot_joblib=b"")
     _, python, _ = await workshop.python(safe)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.runners.harness.adapters.adapter import Adapter, Asked
+from headrace.runners.harness.adapters.blame import blaming_the_request
 from headrace.runners.harness.arrays import np
 from headrace.runners.harness.tensors import Spec
 
@@ -17,6 +18,7 @@ TYPES = {
     "tensor(int64)": "INT64", "tensor(uint8)": "UINT8", "tensor(uint16)": "UINT16", "tensor(uint32)": "UINT32",
     "tensor(uint64)": "UINT64",
 }  # fmt: skip
+MAPS = "seq(map("  # what ZipMap gives
 BATCH_NAMES = {"n", "b", "bs"}
 MOST_ROWS = 64
 
@@ -31,10 +33,18 @@ class Onnx(Adapter):
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        states = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+        # a graph is arithmetic alone: where a part of it fails, its inputs do not go together
+        self._refusals = (states.InvalidArgument, states.Fail, states.RuntimeException, ValueError)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         self.inputs = tuple(spec for one in inputs if (spec := _spec(one)) is not None)
-        if len(self.inputs) != len(inputs):
-            raise TypeError(f"an input of {path.name} is no tensor: {', '.join(one.type for one in inputs)}")
+        # the runtime tells a scalar and a tensor of any number of dimensions alike: it says itself what does not fit
+        self.strict = all(spec.shape for spec in self.inputs)
+        odd = [one for one in inputs if _spec(one) is None]
+        odd += [one for one in outputs if _spec(one) is None and not one.type.startswith(MAPS)]
+        if odd:
+            said = ", ".join(f"{one.name!r} is {one.type}" for one in odd)
+            raise TypeError(f"{path.name} has inputs or outputs that no tensor of the protocol can be: {said}")
         self._maps = {one.name for one in outputs if _spec(one) is None}
         self.outputs = tuple(_spec(one) or Spec(one.name, "FP32", (-1, -1)) for one in outputs)
         self._texts = {spec.name for spec in self.inputs if spec.datatype == "BYTES"}
@@ -45,7 +55,8 @@ class Onnx(Adapter):
         for name in self._texts:
             arrays[name] = as_text(arrays[name])
         names = list(asked.outputs) if asked.outputs is not None else [spec.name for spec in self.outputs]
-        given = dict(zip(names, self._session.run(names, arrays), strict=True))
+        with blaming_the_request(*self._refusals):
+            given = dict(zip(names, self._session.run(names, arrays), strict=True))
         for name in self._maps.intersection(given):
             given[name] = _flat_map(given[name])
         return given
