@@ -533,7 +533,7 @@ async def test_formats_with_large_libraries(workshop, tmp_path, name: str) -> No
 LIBRARIES = Path(__file__).parent / "libraries"
 
 
-@pytest.mark.parametrize("name", ["sklearn", "xgboost", "lightgbm"])
+@pytest.mark.parametrize("name", ["sklearn", "xgboost", "lightgbm", "mlflow"])
 async def test_what_the_library_itself_says(workshop, tmp_path, name: str) -> None:
     """In the environment of scikit-learn, which those of the others, made for tests above, are put behind."""
     _, python, _ = await workshop.python(folder(tmp_path / "sklearn", model_dot_skops=b""))
