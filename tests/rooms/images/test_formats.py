@@ -18,6 +18,7 @@ FOLDERS = {
     "xgboost:model.ubj": {"model.ubj": ""},
     "xgboost:model.bst": {"model.bst": "binf"},
     "lightgbm:model.txt": {"model.txt": "tree\nversion=v4"},
+    "lightgbm:lgb.txt": {"lgb.txt": "tree\nversion=v4", "requirements.txt": "lightgbm"},
     "lightgbm:model.bst": {"model.bst": "tree\n"},
     "torch_export:model.pt2": {"model.pt2": ""},
     "mlflow:.": {"MLmodel": "flavors:\n  sklearn:\n", "model.pkl": ""},
