@@ -5,9 +5,11 @@ from typing import Self
 
 from headrace.domain.errors import Unavailable
 
+SMALL = 64 * 1024  # bytes of one request that are not counted
+
 
 class Bodies:
-    """`limit`: bytes at once. What comes in small is not counted."""
+    """`limit`: bytes at once."""
 
     def __init__(self, limit: int = 1 << 30) -> None:
         self.limit, self.held = limit, 0

@@ -7,9 +7,10 @@ announces whatever aiohttp could read (brotli, and zstd in newer ones), and read
 import asyncio
 import importlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from headrace.api.bodies import SMALL
 from headrace.api.errors import Problem
 from headrace.domain.errors import Invalid, TooLarge
 
@@ -21,6 +22,7 @@ LEVEL = 1  # tensors hardly get smaller with more work
 ZSTD = "zstd"
 
 MEMBERS = 4096  # of one gzip body
+STEP = 1 << 20  # bytes that are unpacked at once
 PIECE = 65536  # bytes that zlib is given at once: it copies what stands behind a member's end
 
 _BITS = {"gzip": 31, "deflate": 15}  # zlib's window, with gzip's or zlib's own head
@@ -40,17 +42,27 @@ _zstandard = _installed()
 _OUT = frozenset({*_BITS, "identity"}) | ({ZSTD} if _zstandard is not None else set())
 
 
-async def unpacked(body: bytes, coding: str, at_most: int) -> bytes:
-    """Raises Problem 501 for another coding, Invalid for broken data, TooLarge beyond `at_most` bytes."""
+async def unpacked(body: bytes, coding: str, at_most: int, hold: Callable[[int], None]) -> bytes:
+    """`hold` is asked for room as it grows.
+
+    Raises Problem 501 for another coding, Invalid for broken data, TooLarge beyond `at_most` bytes; what `hold` raises.
+    """
     name = coding.strip().lower()
     name = _SAME.get(name, name)
     if name in ("", "identity"):
         return body
     if name not in _BITS:
         raise Problem(501, "Unsupported compression type", {"Accept-Encoding": "gzip, deflate"})
-    if len(body) <= AT_ONCE:
-        return _unpack(body, name, at_most)
-    return await asyncio.to_thread(_unpack, body, name, at_most)
+    steps, found, size = _steps(body, name), list[bytes](), 0
+    aside = len(body) > AT_ONCE
+    while (step := await asyncio.to_thread(next, steps, None) if aside else next(steps, None)) is not None:
+        size += len(step)
+        if size > at_most:
+            raise TooLarge(f"the body is larger than {at_most} bytes once it is unpacked (oip.body_limit)")
+        if size > SMALL:
+            hold(len(step))
+        found.append(step)
+    return found[0] if len(found) == 1 else b"".join(found)
 
 
 def wanted(headers: Mapping[bytes, bytes]) -> str | None:
@@ -82,27 +94,43 @@ async def packed(body: bytes, coding: str) -> bytes:
     return await asyncio.to_thread(_pack, body, coding)
 
 
-def _unpack(body: bytes, name: str, at_most: int) -> bytes:
-    """A gzip body may be several members, one behind the other (RFC 1952)."""
+def _steps(body: bytes, name: str) -> Iterator[bytes]:
+    """What is in it, in pieces of STEP bytes; the last one has less. Raises Invalid.
+
+    A gzip body may be several members, one behind the other (RFC 1952).
+    """
     machine, members, start = zlib.decompressobj(_BITS[name]), 1, 0
-    view, found, room = memoryview(body), [], at_most + 1
-    while start < len(view):
+    view, step = memoryview(body), bytearray()
+    given: bytes | memoryview = b""
+    while given or start < len(view):
         if machine.eof:
             machine, members = zlib.decompressobj(_BITS[name]), members + 1
             if name != "gzip" or members > MEMBERS:
                 raise _broken(name, "something follows its end")
-        piece = view[start : start + PIECE]
-        try:
-            found.append(machine.decompress(piece, room))
-        except zlib.error as error:
-            raise _broken(name, str(error)) from None
-        room -= len(found[-1])
-        if room <= 0:
-            raise TooLarge(f"the body is larger than {at_most} bytes once it is unpacked (oip.body_limit)")
-        start += len(piece) - len(machine.unused_data)
+        if not given:
+            given = view[start : start + PIECE]
+            start += len(given)
+        step += _decompressed(machine, given, STEP - len(step), name)
+        start -= len(machine.unused_data)
+        given = b"" if machine.eof else machine.unconsumed_tail
+        if len(step) == STEP:
+            yield bytes(step)
+            step.clear()
+    # what the machine still holds back where the last step was full: then there is nothing in `step`
+    while not machine.eof and (found := _decompressed(machine, b"", STEP, name)):
+        yield found
     if not machine.eof:
         raise _broken(name, "it ends too early")
-    return found[0] if len(found) == 1 else b"".join(found)
+    yield bytes(step)
+
+
+def _decompressed(machine: Any, given: bytes | memoryview, at_most: int, name: str) -> bytes:
+    """Raises Invalid."""
+    try:
+        found: bytes = machine.decompress(given, at_most)
+    except zlib.error as error:
+        raise _broken(name, str(error)) from None
+    return found
 
 
 def _broken(name: str, why: str) -> Invalid:

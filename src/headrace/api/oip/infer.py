@@ -167,7 +167,7 @@ class Infer:
         body = await asked.body()
         if b"content-encoding" in headers:
             coding = headers[b"content-encoding"].decode("latin-1")
-            body = await compress.unpacked(body, coding, self._settings.body_limit)
+            body = await compress.unpacked(body, coding, self._settings.body_limit, asked.room.grow)
         meta = self.meta(headers, asked.name)
         meta["id"] = identifier
         if headers.get(b"x-request-id") == identifier.encode():

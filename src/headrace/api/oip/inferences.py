@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headrace.api.bodies import Room
+from headrace.api.bodies import SMALL, Room
 from headrace.api.endpoint import Call, NoQuery
 from headrace.api.limits import body_pieces, drained
 from headrace.api.oip import errors, generate, metadata
@@ -135,8 +135,13 @@ class Inferences:
 
         async def body() -> bytes:
             deadline = settings.server.body_deadline
-            pieces = body_pieces(request, settings.oip.body_limit, deadline, "oip.body_limit", packed=True)
-            return b"".join([piece async for piece in pieces])
+            pieces, size = list[bytes](), 0
+            async for piece in body_pieces(request, settings.oip.body_limit, deadline, "oip.body_limit", packed=True):
+                size += len(piece)
+                if size > SMALL:
+                    room.grow(len(piece))
+                pieces.append(piece)
+            return b"".join(pieces)
 
         return Asked(call.params["model"], call.params.get("version"), _headers(request), body, room)
 

@@ -11,7 +11,9 @@ from rooms.api.house import house
 from rooms.api.oip.conftest import in_memory
 from rooms.api.oip.served import Echo, publish, request, served
 
+from headrace.api.oip import compress
 from headrace.domain.account import Role, Status
+from headrace.domain.errors import Invalid
 from headrace.settings import AccountSettings, OipSettings
 
 INFER = "/v2/models/echo/infer"
@@ -309,3 +311,41 @@ async def test_the_key_as_pytriton_sends_it(home, either):
     path = "/v2/models/echo/infer"
     assert 200 == (await either.post(path, json=request(), headers=token)).status_code
     assert 401 == (await either.post(path, json=request(), headers=token | {"triton-access-token": "a.b"})).status_code
+
+
+@pytest.mark.parametrize("path", ["echo/infer", "echo/infer_stream"])
+@pytest.mark.parametrize("way", ["app", "fast path"])
+async def test_what_a_packed_body_grows_to_counts_for_all_together(tmp_path, path, way):
+    large = json.dumps(request(note=" " * (6 << 20))).encode()
+    async with house(tmp_path, oip=OipSettings(bodies_limit=4 << 20)) as home:
+        await publish(home, dialect=Echo())
+        async with served(home) as wire, wire.client() as near, in_memory(home) as app:
+            client = app if way == "app" else near
+            for body, status in ((gzip.compress(large), 503), (gzip.compress(large[:9] * 9), 400)):
+                answer = await client.post(f"/v2/models/{path}", content=body, headers={"Content-Encoding": "gzip"})
+                assert status == answer.status_code, answer.text
+            assert 0 == home.rooms.bodies.held
+
+
+async def test_a_large_body_counts_in_the_app_too(tmp_path):
+    async with house(tmp_path, oip=OipSettings(bodies_limit=4 << 20)) as home:
+        await publish(home, dialect=Echo())
+        async with in_memory(home) as app:
+            for size, status in ((6 << 20, 503), (3 << 20, 200), (3 << 20, 200)):
+                answer = await app.post("/v2/models/echo/infer_stream", json=request(note=" " * size))
+                assert status == answer.status_code, answer.text
+        assert 0 == home.rooms.bodies.held
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (5 << 20) + 7])
+@pytest.mark.parametrize("content", [bytes(range(256)), b"a"])
+async def test_packed_bodies_of_any_size(size, content):
+    plain = (content * (size // len(content) + 1))[:size]
+    held = []
+    for coding, packed in (("gzip", gzip.compress(plain)), ("deflate", zlib.compress(plain)),
+                           ("gzip", gzip.compress(plain) + gzip.compress(b"more"))):  # fmt: skip
+        more = b"more" if packed.endswith(gzip.compress(b"more")) and coding == "gzip" else b""
+        assert plain + more == await compress.unpacked(packed, coding, 6 << 20, held.append)
+        for cut in (packed[:-1], packed[: len(packed) // 2]):
+            with pytest.raises(Invalid, match="too early"):
+                await compress.unpacked(cut, coding, 6 << 20, held.append)
