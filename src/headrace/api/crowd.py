@@ -9,14 +9,14 @@ from typing import Protocol
 
 CROWDED = "headrace.crowded"  # in the scope of a request on a connection that is one too many
 BUSY = "the server has as many connections as it may have: try again later"
-SILENT = 5.0  # seconds after which whoever is in the middle of a request may have to make room
+SILENT = 5.0  # seconds after which whoever says nothing may have to make room; until then something may be on its way
 
 
 class Guest(Protocol):
     """A connection."""
 
-    def spare_since(self, at: float) -> float | None:
-        """Since when we owe it nothing, and could do without it; None while we cannot. In the loop's time."""
+    def spare_since(self) -> float | None:
+        """Since when it has said nothing while we owed it nothing; None while we do. In the loop's time."""
         ...
 
     def make_room(self) -> None:
@@ -26,9 +26,9 @@ class Guest(Protocol):
 
 def room_among(guests: Iterable[Guest], at: float) -> bool:
     """Ends the one that can be spared longest; False when there is none."""
-    longest, since = None, at
+    longest, since = None, at - SILENT
     for guest in guests:
-        spare = guest.spare_since(at)
+        spare = guest.spare_since()
         if spare is not None and spare <= since:
             longest, since = guest, spare
     if longest is None:

@@ -35,9 +35,8 @@ class Http1(HttpToolsProtocol):
             self._crowded = not room_among(self.connections, self.loop.time())  # type: ignore[arg-type]
         super().connection_made(transport)
 
-    def spare_since(self, at: float) -> float | None:
+    def spare_since(self) -> float | None:
         """See Guest. One that is closing makes room by itself; one that still reads its answer is not through."""
-        del at
         idle = self.cycle is None or self.cycle.response_complete
         gone = self.transport.is_closing() or self.transport.get_write_buffer_size()
         return self._idle_since if idle and not gone else None

@@ -63,6 +63,7 @@ async def test_who_asks_for_another_protocol_is_answered_in_this_one(tmp_path, c
 
 async def test_silent_connections_keep_nobody_out(tmp_path, monkeypatch):
     monkeypatch.setattr(side_port_module, "CONNECTIONS", 5)
+    monkeypatch.setattr("headrace.api.crowd.SILENT", 0.0)
     async with port(tmp_path, metrics_open=True) as (_, client):
         url = client.base_url
         silent = [await asyncio.open_connection(url.host, url.port) for _ in range(10)]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
-from headrace.api.crowd import BUSY, SILENT
+from headrace.api.crowd import BUSY
 from headrace.api.errors import Problem
 from headrace.api.http1 import Http1
 from headrace.api.limits import LINGER, LINGER_BYTES, SLOWEST
@@ -64,12 +64,11 @@ class FastHttp(Http1):
         super().connection_made(transport)
         self._watch = self.loop.call_later(self.door.deadline, self._look)
 
-    def spare_since(self, at: float) -> float | None:
+    def spare_since(self) -> float | None:
         """Also in the middle of a request that has stopped coming."""
         if self._head_since is None and not self._body_comes():
-            return super().spare_since(at)
-        silent = not self.flow.read_paused and at - self._last > SILENT
-        return self._last if silent and not self.transport.is_closing() else None
+            return super().spare_since()
+        return None if self.flow.read_paused or self.transport.is_closing() else self._last
 
     def _body_comes(self) -> bool:
         """Whether the last request is one of ours that is not here yet."""

@@ -252,7 +252,8 @@ async def test_one_connection_too_many_where_all_are_at_work() -> None:
     assert (http2.GOAWAY, http2.ErrorCode.ENHANCE_YOUR_CALM) == (goaway.kind, goaway.code)
 
 
-async def test_who_idles_longest_makes_room_and_is_told() -> None:
+async def test_who_idles_longest_makes_room_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.api.crowd.SILENT", 0.0)
     async with (
         served(Limits(connections=2)) as door,
         wire(door.port) as first,
@@ -271,7 +272,8 @@ async def test_who_idles_longest_makes_room_and_is_told() -> None:
     assert {http2.ErrorCode.NO_ERROR} == {frame.code for frame in told}
 
 
-async def test_who_has_said_nothing_makes_room() -> None:
+async def test_who_has_said_nothing_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.api.crowd.SILENT", 0.0)
     async with served(Limits(connections=1)) as door:
         silent = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(20)]
         async with wire(door.port) as newcomer:

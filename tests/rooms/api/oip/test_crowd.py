@@ -9,7 +9,7 @@ from rooms.api.house import house
 from rooms.api.oip.served import Echo, publish, request, served
 from rooms.api.oip.test_fast import WAIT, settled
 
-from headrace.api.oip import fast
+from headrace.api import crowd
 from headrace.settings import ServerSettings
 
 LIVE, MODELS, INFER = "/v2/health/live", "/api/models", "/v2/models/echo/infer"
@@ -22,6 +22,12 @@ async def crowded(tmp_path, most, **settings):
         await publish(home, dialect=echo)
         async with served(home) as wire:
             yield wire, echo
+
+
+@pytest.fixture(autouse=True)
+def silent(monkeypatch):
+    """Seconds."""
+    monkeypatch.setattr(crowd, "SILENT", 0.0)
 
 
 def among(wire):
@@ -54,6 +60,19 @@ async def test_who_idles_longest_makes_room(tmp_path, path):
         assert len(among(wire)) <= 2
 
 
+async def test_whose_request_may_be_on_its_way_is_not_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(crowd, "SILENT", 1.0)
+    async with crowded(tmp_path, 1) as (wire, _), wire.connection() as first:
+        await settled(lambda: among(wire))
+        async with wire.connection() as newcomer:
+            assert 503 == (await _asked(newcomer))[0]
+        assert 200 == (await _asked(first))[0]
+        await asyncio.sleep(1.05)
+        async with wire.connection() as newcomer:
+            assert 200 == (await _asked(newcomer))[0]
+        assert await first.ended()
+
+
 async def test_a_thousand_silent_connections_keep_nobody_out(tmp_path):
     async with crowded(tmp_path, 20) as (wire, _):
         silent = [await asyncio.open_connection("127.0.0.1", wire.port) for _ in range(100)]
@@ -83,7 +102,7 @@ async def test_where_all_are_at_work_the_newcomer_alone_is_refused(tmp_path, pat
 
 @pytest.mark.parametrize("sent", ["head", "body", "known head"])
 async def test_who_has_stopped_in_the_middle_makes_room(tmp_path, sent, monkeypatch):
-    monkeypatch.setattr(fast, "SILENT", 0.1)
+    monkeypatch.setattr(crowd, "SILENT", 0.1)
     async with crowded(tmp_path, 1) as (wire, _), wire.connection() as slow:
         whole = slow.request()
         if sent == "known head":  # then the body is received without the parser
@@ -97,7 +116,8 @@ async def test_who_has_stopped_in_the_middle_makes_room(tmp_path, sent, monkeypa
         assert await slow.ended()
 
 
-async def test_who_sends_slowly_but_steadily_is_left_alone(tmp_path):
+async def test_who_sends_slowly_but_steadily_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(crowd, "SILENT", 5.0)
     async with crowded(tmp_path, 1) as (wire, _), wire.connection() as slow:
         whole = slow.request()
         slow.send(whole[:-10])

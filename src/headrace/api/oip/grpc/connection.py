@@ -348,11 +348,11 @@ class Connection(asyncio.BufferedProtocol):
         """Said before its first byte: this connection is one too many."""
         self._crowded = True
 
-    def spare_since(self, at: float) -> float | None:
+    def spare_since(self) -> float | None:
         """See Guest."""
         if not self._made or self._leaving or self._lingers is not None or self._transport.is_closing():
             return None
-        return self._streams.silent_since(at) if self._streams else self._idle_since
+        return self._streams.silent_since() if self._streams else self._idle_since
 
     def make_room(self) -> None:
         """Clients who have spoken gRPC, and are not in the middle of a message, are told so that they come back."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from headrace.api.crowd import SILENT
 from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode
 from headrace.api.oip.grpc.stream import Stream
 
@@ -23,11 +22,10 @@ class Streams:
         """In a list of its own: they may be closed meanwhile."""
         return iter(list(self.open.values()))
 
-    def silent_since(self, at: float) -> float | None:
-        """Since when all that are open have waited for their peer; None while one does not, or not for long."""
+    def silent_since(self) -> float | None:
+        """Since when all that are open have waited for their peer; None while one does not."""
         touched = [stream.touched for stream in self.open.values() if stream.waits_for_peer]
-        waits = len(touched) == len(self.open) and at - max(touched) > SILENT
-        return max(touched) if waits else None
+        return max(touched) if len(touched) == len(self.open) else None
 
     def begins(self, number: int) -> bool:
         """False: one that we abandoned, and its peer does not know yet. Raises ConnectionFault."""
