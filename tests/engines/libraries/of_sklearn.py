@@ -128,3 +128,11 @@ for kind in ("f4", "f8"):
     ask = saved(model)
     assert ("predict", "INT32", [-1]) == ask.gives()[0]
     assert ask(x) == ask(x | {"datatype": "FP32"}) == {"predict": model.predict(np.array(ROWS, kind)).tolist()}
+
+(HERE / "cut.pkl").write_bytes(b"\x80\x05 no pickle")
+try:
+    Asking("sklearn", HERE, "cut.pkl")
+except TypeError as error:
+    assert str(error).startswith("cut.pkl cannot be read; it may be cut off"), error
+else:
+    raise AssertionError

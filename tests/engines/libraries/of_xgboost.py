@@ -72,3 +72,12 @@ for sentence, inputs in refused.items():
     whose, said = ask(*inputs)
     assert ("request", True) == (whose, said.startswith(sentence)), said
     assert "Stack trace" not in said
+
+(HERE / "cut.ubj").write_bytes(b"nope")
+try:
+    Asking("xgboost", HERE, "cut.ubj")
+except TypeError as error:
+    assert str(error).startswith("cut.ubj is no model that this version of XGBoost reads"), error
+    assert "Stack trace" not in str(error)
+else:
+    raise AssertionError

@@ -23,7 +23,12 @@ def blaming_the_request(*kinds: type[BaseException]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        said = _WHERE.sub("", str(error).partition(_TRACE)[0]).strip() or type(error).__name__
+        said = in_words(error)
         if _MEMORY.search(said):
             raise
         raise Refused(f"the model cannot take these inputs: {said}") from error
+
+
+def in_words(error: BaseException) -> str:
+    """What a library said, without where in its source it said so."""
+    return _WHERE.sub("", str(error).partition(_TRACE)[0]).strip() or type(error).__name__

@@ -48,6 +48,18 @@ def _read(path: Path) -> Any:
             )
         return skops.load(path, trusted=allowed)
     try:
+        return _unpickled(path)
+    except ImportError:
+        raise  # its words say which package is missing
+    except Exception as error:
+        raise TypeError(
+            f"{path.name} cannot be read; it may be cut off, no pickle at all, or written by other versions of its "
+            f"packages: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _unpickled(path: Path) -> Any:
+    try:
         joblib: Any = importlib.import_module("joblib")
     except ImportError:
         pickle: Any = importlib.import_module("pickle")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.runners.harness.adapters.adapter import Adapter, Asked
-from headrace.runners.harness.adapters.blame import blaming_the_request
+from headrace.runners.harness.adapters.blame import blaming_the_request, in_words
 from headrace.runners.harness.adapters.table import Features, matrix
 from headrace.runners.harness.arrays import np
 from headrace.runners.harness.tensors import Spec
@@ -29,7 +29,10 @@ class XgBoost(Adapter):
 
     def __init__(self, path: Path) -> None:
         self._library: Any = importlib.import_module("xgboost")
-        self._booster = self._library.Booster(model_file=str(path))
+        try:
+            self._booster = self._library.Booster(model_file=str(path))
+        except self._library.core.XGBoostError as error:
+            raise TypeError(f"{path.name} is no model that this version of XGBoost reads: {in_words(error)}") from error
         said = json.loads(self._booster.save_config())["learner"]
         self._objective = said["objective"]["name"]
         ours = json.loads(self._booster.attr("scikit_learn") or "{}")
