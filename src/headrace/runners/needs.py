@@ -24,7 +24,8 @@ _LINES = re.compile(r"\r\n|\n|\r")
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _VERSION = r"(?:===|~=|==|!=|<=|>=|<|>)[ \t]*+[A-Za-z0-9._*+!-]++"
 _VERSIONS = rf"{_VERSION}(?:[ \t]*+,[ \t]*+{_VERSION})*"
-_MARKER = r"""(?:[ \t]*+(?:[A-Za-z_.]++|[<>=!~]++|[()]|'[\w .,:;/<>=!~*+@()-]*+'|"[\w .,:;/<>=!~*+@()-]*+"))++"""
+# one word after the other, none of which can be read in two ways: a possessive group loses its place in Python 3.11.2
+_MARKER = r"""(?:[ \t]*+(?:[A-Za-z_.]++|[<>=!~]++|[()]|'[\w .,:;/<>=!~*+@()-]*+'|"[\w .,:;/<>=!~*+@()-]*+"))+"""
 # what uv is given consists of these characters alone: none of them begins a comment, a variable or a continuation
 _REQUIREMENT = re.compile(
     _NAME
