@@ -4,8 +4,8 @@ import asyncio
 import importlib.util
 import json
 from contextlib import aclosing
-from dataclasses import replace
 
+import msgspec
 import pytest
 from rooms.inference.at_work import at_work
 from rooms.inference.counting import Counter
@@ -133,7 +133,7 @@ class Hearing(Counter):
 
     async def run(self, questions, timeout):
         self.heard += [question.meta.get(TRACEPARENT) for question in questions]
-        async for answer in super().run([replace(one, stream=True) for one in questions], timeout):
+        async for answer in super().run([msgspec.structs.replace(one, stream=True) for one in questions], timeout):
             yield answer
 
 
