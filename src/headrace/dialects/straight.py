@@ -18,7 +18,6 @@ from headrace.domain.body import Slot
 from headrace.domain.question import Answer, Form, Question
 
 COPIED = 64 * 1024  # bytes of bodies that are copied together for one write
-_FILES = Form.FILES
 SLACK = 1 << 20  # bytes that a frame may have beyond its largest answer
 
 logger = logging.getLogger(__name__)
@@ -27,10 +26,7 @@ logger = logging.getLogger(__name__)
 def may_go_straight(questions: Sequence[Question]) -> bool:
     """One body each, in memory, and one answer."""
     for question in questions:
-        if question.stream or question.form is _FILES:
-            return False
-        body = question.inputs.get("")
-        if type(body) is not bytes and not isinstance(body, (bytes, Slot)):
+        if question.form is Form.FILES or question.stream or not isinstance(question.inputs.get(""), (bytes, Slot)):
             return False
     return True
 
