@@ -13,6 +13,7 @@ from typing import Any
 
 from headrace.runners.harness.answers import HEAD
 from headrace.runners.harness.jsons import dumps, loads
+from headrace.runners.harness.questions import Arriving
 from headrace.runners.harness.slots import NONE
 
 CALL, LEAVE, RESULT, TELL = range(16, 20)
@@ -82,7 +83,7 @@ class Calls:
                 raise Gone from None
 
     def _listen(self) -> None:
-        reader = io.BufferedReader(socket.SocketIO(self._connection, "r"), READ_AHEAD)
+        reader = io.BufferedReader(Arriving(self._connection), READ_AHEAD)
         try:
             while len(head := reader.read(HEAD.size)) == HEAD.size:
                 _, length, size = HEAD.unpack(head)
