@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from headrace.api.grpc import http2
+from headrace.api.grpc.headers import Blocks, Malformed, block
+from headrace.api.grpc.http2 import ConnectionFault
+from headrace.api.grpc.inbox import Inbox
+from headrace.api.grpc.reader import Reader
+from headrace.api.grpc.status import Status
 from headrace.api.oip import generate, hints
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.headers import Blocks, Malformed, block
-from headrace.api.oip.grpc.http2 import ConnectionFault
-from headrace.api.oip.grpc.inbox import Inbox
-from headrace.api.oip.grpc.reader import Reader
 from headrace.api.oip.grpc.scan import scan
-from headrace.api.oip.grpc.status import Status
 from headrace.api.oip.proto.inference_pb2 import ModelInferRequest
 from headrace.api.oip.shared_tensors import Sharing
 from headrace.api.regions import Regions

@@ -1,4 +1,4 @@
-"""Makes the *_pb2.py files of the Open Inference door, and of the model containers' contract, from their .proto files.
+"""Makes the *_pb2.py files of the gRPC doors, and of the model containers' contract, from their .proto files.
 
 usage: python tools/make_protos.py
 
@@ -12,7 +12,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-PACKAGES = ("headrace.api.oip", "headrace.dialects")
+DOORS = "headrace.api.grpc.pool"  # one for all of them: reflection looks there
+POOLS = {
+    "headrace.api.grpc": DOORS,
+    "headrace.api.oip": DOORS,
+    "headrace.api.edge": DOORS,
+    "headrace.dialects": "headrace.dialects.pool",
+}
 SOURCE = Path(__file__).parent.parent / "src"
 
 FOR_MYPY = {
@@ -23,18 +29,18 @@ FOR_MYPY = {
 
 
 def main() -> None:
-    for package in PACKAGES:
+    for package, pool in POOLS.items():
         folder = SOURCE / package.replace(".", "/") / "proto"
         protos = sorted(path.name for path in folder.glob("*.proto"))
         out = [f"-I{folder}", f"--python_out={folder}", f"--pyi_out={folder}"]
         subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *out, *protos], check=True)
         for path in folder.glob("*_pb2.py*"):
-            path.write_text(_ours(path.read_text(), package))
+            path.write_text(_ours(path.read_text(), package, pool))
 
 
-def _ours(text: str, package: str) -> str:
+def _ours(text: str, package: str, pool: str) -> str:
     text = text.replace(
-        "from google.protobuf import descriptor_pool as _descriptor_pool", f"from {package}.pool import POOL as _POOL"
+        "from google.protobuf import descriptor_pool as _descriptor_pool", f"from {pool} import POOL as _POOL"
     )
     text = text.replace("_descriptor_pool.Default()", "_POOL")
     text = re.sub(r"^import (\w+_pb2) as", rf"from {package}.proto import \1 as", text, flags=re.MULTILINE)

@@ -17,9 +17,9 @@ import uvloop
 from headrace import faults
 from headrace.api.app import http_protocol, metrics_application
 from headrace.api.drain import Draining
+from headrace.api.grpc.door import Door
 from headrace.api.hosts import is_loopback
 from headrace.api.oip.grpc import services
-from headrace.api.oip.grpc.door import Door
 from headrace.api.side_port import side_port
 from headrace.assemble import House, build
 from headrace.domain.clock import now

@@ -8,13 +8,13 @@ from starlette.middleware.cors import CORSMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headrace.api.auth import Gate
+from headrace.api.callers import Callers
 from headrace.api.door import Door
 from headrace.api.hosts import Hosts
 from headrace.api.metrics import MetricsPage
 from headrace.api.modzy import routes
 from headrace.api.oip import rest
 from headrace.api.oip.at_once import protocol
-from headrace.api.oip.callers import Callers
 from headrace.api.oip.infer import Infer
 from headrace.api.oip.model_routes import ModelRoutes
 from headrace.api.oip.permits import Permits

@@ -7,7 +7,7 @@ A head is remembered once a request behind it was answered, and only when its bo
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headrace.api.oip.permits import Caller
+from headrace.api.callers import Caller
 
 KEPT = 1_024  # heads
 LONGEST = 2_048  # bytes

@@ -13,12 +13,12 @@ import msgspec
 
 from headrace.api import errors as doors
 from headrace.api.bodies import Room
+from headrace.api.callers import TOKEN, Caller, authorization
 from headrace.api.oip import compress, errors
-from headrace.api.oip.callers import TOKEN, authorization
 from headrace.api.oip.cloudevents import CloudEvents
 from headrace.api.oip.heads import Head
 from headrace.api.oip.hints import NONE, Hints, has_none, of_json
-from headrace.api.oip.permits import Caller, Permits
+from headrace.api.oip.permits import Permits
 from headrace.api.oip.restricted import Restrictions
 from headrace.api.oip.seen import Seen
 from headrace.api.oip.shared_tensors import REGION, Places, Sharing

@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from headrace.api.callers import Callers
 from headrace.api.errors import Problem
 from headrace.api.limits import body_pieces, drained
 from headrace.api.oip import errors
-from headrace.api.oip.callers import Callers
 from headrace.api.oip.infer import Infer, caller_of, identifier_of, meta_of
 from headrace.api.oip.permits import ASK
 from headrace.api.oip.relayed import HEAD, OF_CONNECTIONS, Relayed

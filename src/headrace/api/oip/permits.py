@@ -7,10 +7,9 @@ keys, models or versions: a key that is switched off opens nothing from the next
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from headrace.accounts.keys import Keys
-from headrace.api.oip.callers import Callers
+from headrace.api.callers import Caller, Callers
 from headrace.catalog.directory import Directory
 from headrace.domain.account import Action
 from headrace.domain.version import Version
@@ -20,14 +19,6 @@ MAX_AGE = 1.0  # seconds
 KEPT = 4_096
 LONGEST = 2_048  # characters of what is remembered about one caller
 ASK = (Action.SUBMIT_JOBS,)
-
-
-class Caller(NamedTuple):
-    """What a request says about who sends it. A tuple: it is looked up for every request."""
-
-    authorization: str | None = None
-    origin: str | None = None
-    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from starlette.responses import HTMLResponse, Response
 
 from headrace.api import openapi
 from headrace.api.auth import Gate
+from headrace.api.callers import TOKEN, Callers, authorization
 from headrace.api.door import Contract, Door
 from headrace.api.endpoint import NOBODY, Call, Endpoint, NoQuery, Row
 from headrace.api.oip import errors, metadata, model_config, shapes, statistics
-from headrace.api.oip.callers import TOKEN, Callers, authorization
 from headrace.api.oip.events import EVENTS
 from headrace.api.oip.infer import Infer
 from headrace.api.oip.inferences import Inferences

@@ -11,7 +11,7 @@ from typing import Self
 
 import msgspec
 
-from headrace.api.oip.callers import GRPC_TOKEN, TOKEN
+from headrace.api.callers import GRPC_TOKEN, TOKEN
 from headrace.api.oip.restricted import Restrictions
 from headrace.domain.errors import Invalid
 from headrace.settings import OipSettings

@@ -14,10 +14,10 @@ from typing import Any
 from starlette.responses import Response
 
 from headrace.api import sentences
+from headrace.api.callers import Callers
 from headrace.api.door import Contract, Door
 from headrace.api.endpoint import Call, Endpoint, NoQuery, Row
 from headrace.api.oip import metadata
-from headrace.api.oip.callers import Callers
 from headrace.api.oip.infer import meta_of
 from headrace.api.oip.rest import CallersGate
 from headrace.api.oip.restricted import Restrictions

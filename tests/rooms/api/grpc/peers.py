@@ -6,11 +6,11 @@ import weakref
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.calls import Limits, Method
-from headrace.api.oip.grpc.door import Door
-from headrace.api.oip.grpc.headers import block
-from headrace.api.oip.grpc.status import Code, Status
+from headrace.api.grpc import http2
+from headrace.api.grpc.calls import Limits, Method
+from headrace.api.grpc.door import Door
+from headrace.api.grpc.headers import block
+from headrace.api.grpc.status import Code, Status
 from headrace.domain.account import Action
 from headrace.domain.body import Slot
 from headrace.domain.errors import Unauthenticated, Unavailable

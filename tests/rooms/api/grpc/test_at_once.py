@@ -7,12 +7,12 @@ import pytest
 from rooms.api.grpc.peers import HELLO, call, message, request, served, wire
 from rooms.api.grpc.test_fuzz import METHODS, Sink, admit
 
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.calls import Limits
-from headrace.api.oip.grpc.connection import Connection
-from headrace.api.oip.grpc.desk import Desk
-from headrace.api.oip.grpc.headers import block
-from headrace.api.oip.grpc.http2 import ErrorCode
+from headrace.api.grpc import http2
+from headrace.api.grpc.calls import Limits
+from headrace.api.grpc.connection import Connection
+from headrace.api.grpc.desk import Desk
+from headrace.api.grpc.headers import block
+from headrace.api.grpc.http2 import ErrorCode
 
 QUICK = "/t/Quick"
 BODY = b"a body of more than sixteen bytes"

@@ -8,8 +8,8 @@ import grpc.aio
 import pytest
 from rooms.api.grpc.peers import HELLO, Wire, call, message, served, wire
 
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.calls import Limits
+from headrace.api.grpc import http2
+from headrace.api.grpc.calls import Limits
 
 
 async def failure(call):

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rooms.api.grpc.peers import ASK, HELLO, Quick, admit, bidi, call, echo, message, request
 
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.calls import Limits, Method
-from headrace.api.oip.grpc.connection import Connection
-from headrace.api.oip.grpc.desk import Desk
+from headrace.api.grpc import http2
+from headrace.api.grpc.calls import Limits, Method
+from headrace.api.grpc.connection import Connection
+from headrace.api.grpc.desk import Desk
 
 METHODS = {
     "/t/Quick": Quick().method,

@@ -9,8 +9,8 @@ from rooms.api.grpc.peers import ASK, listening
 from rooms.api.grpc.test_calls import failure
 
 from headrace.api.endpoint import NOBODY
-from headrace.api.oip.grpc.calls import Limits, Method
-from headrace.api.oip.grpc.door import Door
+from headrace.api.grpc.calls import Limits, Method
+from headrace.api.grpc.door import Door
 from headrace.api.oip.grpc.shared_memory import SharedTensors
 from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.api.regions import FOLDER, Regions

@@ -5,8 +5,8 @@ from hpack import Encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.api.oip.grpc.headers import Blocks, Malformed, block, read
-from headrace.api.oip.grpc.status import Code
+from headrace.api.grpc.headers import Blocks, Malformed, block, read
+from headrace.api.grpc.status import Code
 
 FIRST = [(":method", "POST"), (":scheme", "http"), (":path", "/t/Echo")]
 

@@ -7,9 +7,9 @@ import zlib
 import pytest
 from rooms.api.grpc.peers import call, message, request, served, wire
 
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.calls import Limits
-from headrace.api.oip.grpc.http2 import ErrorCode
+from headrace.api.grpc import http2
+from headrace.api.grpc.calls import Limits
+from headrace.api.grpc.http2 import ErrorCode
 
 
 def start(path, *more, stream=1):

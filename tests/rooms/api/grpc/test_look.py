@@ -7,13 +7,13 @@ from types import SimpleNamespace
 from rooms.api.grpc.peers import HELLO, call, listening, message, request
 from rooms.api.grpc.test_fuzz import METHODS, Sink, admit, said
 
+from headrace.api.grpc import http2
+from headrace.api.grpc.calls import Limits
+from headrace.api.grpc.connection import Connection
+from headrace.api.grpc.desk import Desk
+from headrace.api.grpc.door import Door
+from headrace.api.grpc.headers import block
 from headrace.api.limits import LINGER_BYTES
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.calls import Limits
-from headrace.api.oip.grpc.connection import Connection
-from headrace.api.oip.grpc.desk import Desk
-from headrace.api.oip.grpc.door import Door
-from headrace.api.oip.grpc.headers import block
 
 LIMITS = Limits(greeting=10, body=60, unread=300, idle=600)
 HALF = http2.frame(http2.HEADERS, 4, 1, request()) + http2.frame(http2.DATA, 0, 1, message(b"hello")[:-1])
@@ -103,7 +103,7 @@ async def test_after_our_last_words_only_so_much_is_read() -> None:
 
 async def test_the_door_looks_at_whoever_comes_and_at_nobody_else(monkeypatch) -> None:
     looks = []
-    monkeypatch.setattr("headrace.api.oip.grpc.door.LOOK", 0.02)
+    monkeypatch.setattr("headrace.api.grpc.door.LOOK", 0.02)
     monkeypatch.setattr(Connection, "look", lambda self, now: looks.append(now) or self.abort())
     async with listening(Door(METHODS, admit, LIMITS)) as port:
         for _ in range(2):
@@ -115,7 +115,7 @@ async def test_the_door_looks_at_whoever_comes_and_at_nobody_else(monkeypatch) -
             await asyncio.sleep(0.1)
             with monkeypatch.context() as patched:
                 sleepless = SimpleNamespace(**vars(asyncio) | {"sleep": _fail})  # the door's alone: others may sleep
-                patched.setattr("headrace.api.oip.grpc.door.asyncio", sleepless)
+                patched.setattr("headrace.api.grpc.door.asyncio", sleepless)
                 await asyncio.sleep(0.1)
 
     assert 2 == len(looks)

@@ -10,7 +10,8 @@ from rooms.api.grpc.peers import request as headers
 from rooms.api.grpc.test_services import TENSORS, Echo, request
 from rooms.api.house import RUNS, change_everything, house, reads_end_in_any_order
 
-from headrace.api.oip.grpc import http2, services
+from headrace.api.grpc import http2
+from headrace.api.oip.grpc import services
 from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.api.regions import FOLDER
 from headrace.domain.clock import now

@@ -10,10 +10,11 @@ import pytest
 from rooms.api.grpc.peers import listening
 from rooms.api.house import RUNS
 
-from headrace.api.oip.callers import GRPC_TOKEN
+from headrace.api.callers import GRPC_TOKEN
+from headrace.api.grpc.proto import health_pb2, reflection_v1_pb2, reflection_v1alpha_pb2
 from headrace.api.oip.grpc import services
-from headrace.api.oip.proto import health_pb2, model_repository_pb2, reflection_v1_pb2, reflection_v1alpha_pb2
 from headrace.api.oip.proto import inference_pb2 as pb
+from headrace.api.oip.proto import model_repository_pb2
 from headrace.api.oip.proto.model_config_pb2 import DataType
 from headrace.dialects.dialect import ReplicaInfo
 from headrace.dialects.slots import Lent, Slots

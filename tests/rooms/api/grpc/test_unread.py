@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from rooms.api.grpc.peers import HELLO, call, message, request, wire
 from rooms.api.grpc.test_fuzz import METHODS, Sink, admit
 
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.calls import Limits
-from headrace.api.oip.grpc.connection import Connection
-from headrace.api.oip.grpc.desk import Desk
-from headrace.api.oip.grpc.outbox import MOST_UNREAD
+from headrace.api.grpc import http2
+from headrace.api.grpc.calls import Limits
+from headrace.api.grpc.connection import Connection
+from headrace.api.grpc.desk import Desk
+from headrace.api.grpc.outbox import MOST_UNREAD
 
 STRANGE = request("/t/" + "%" * 190)
 WIDE = http2.settings({http2.MAX_FRAME_SIZE: http2.LARGEST_FRAME, http2.INITIAL_WINDOW_SIZE: 1 << 30})

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from rooms.api.grpc.peers import call, message, request, served, wire
 
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.calls import Limits
-from headrace.api.oip.grpc.headers import block
-from headrace.api.oip.grpc.http2 import ErrorCode
+from headrace.api.grpc import http2
+from headrace.api.grpc.calls import Limits
+from headrace.api.grpc.headers import block
+from headrace.api.grpc.http2 import ErrorCode
 
 HEADERS = http2.frame(http2.HEADERS, http2.END_HEADERS, 1, request())
 WAITING = http2.frame(http2.HEADERS, http2.END_HEADERS, 1, request("/t/Echo", (b"authorization", b"wait")))

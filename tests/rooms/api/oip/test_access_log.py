@@ -6,8 +6,8 @@ import grpc.aio
 from rooms.api.grpc.peers import ASK, admit, echo, listening
 from rooms.api.oip.served import served
 
-from headrace.api.oip.grpc.calls import Limits, Method
-from headrace.api.oip.grpc.door import Door
+from headrace.api.grpc.calls import Limits, Method
+from headrace.api.grpc.door import Door
 from headrace.telemetry.log import access_log
 from headrace.telemetry.requests import Requests
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.api.oip.grpc.typed import written
+from headrace.api.grpc.typed import written
 from headrace.api.oip.model_config import config
 from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.domain.ids import VersionKey

@@ -14,7 +14,7 @@ from rooms.api.house import RUNS, house
 from rooms.api.oip.conftest import in_memory
 from rooms.api.oip.served import Echo, answered, publish, served
 
-from headrace.api.oip.callers import Callers
+from headrace.api.callers import Callers
 from headrace.api.regions import FOLDER
 from headrace.domain.errors import Invalid
 from headrace.domain.tensor import TensorModel, TensorSpec

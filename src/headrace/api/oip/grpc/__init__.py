@@ -1,1 +1,1 @@
-"""The gRPC door: an HTTP/2 server of our own on asyncio, and the calls that it answers (decisions/)."""
+"""The gRPC door of the Open Inference Protocol: what each of its methods does."""

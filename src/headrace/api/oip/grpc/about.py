@@ -1,8 +1,8 @@
 """What the server and its models say of themselves: the same answers as REST gives, as messages."""
 
+from headrace.api.grpc.calls import Call
+from headrace.api.grpc.typed import written
 from headrace.api.oip import metadata, model_config, statistics
-from headrace.api.oip.grpc.calls import Call
-from headrace.api.oip.grpc.typed import written
 from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.api.oip.readiness import Readiness
 from headrace.api.oip.shapes import ModelStatistics, Statistics

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 
+from headrace.api.grpc.calls import Call, Said
+from headrace.api.grpc.headers import REQUEST_ID, Head, caller_of
+from headrace.api.grpc.status import Code, Status, as_header
 from headrace.api.oip.cloudevents import CloudEvents
-from headrace.api.oip.grpc.calls import Call, Said
-from headrace.api.oip.grpc.headers import REQUEST_ID, Head, caller_of
 from headrace.api.oip.grpc.scan import Asked, Scanner
-from headrace.api.oip.grpc.status import Code, Status, as_header
 from headrace.api.oip.hints import NONE, SEQUENCE, of_parameters
 from headrace.api.oip.permits import Permits
 from headrace.api.oip.seen import Seen

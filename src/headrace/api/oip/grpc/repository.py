@@ -1,8 +1,8 @@
 """The model repository's calls: Triton's and MLServer's form and KServe's, by one handler (contracts/oip.md, B4)."""
 
+from headrace.api.grpc.calls import Call
+from headrace.api.grpc.typed import written
 from headrace.api.oip.brought import brought
-from headrace.api.oip.grpc.calls import Call
-from headrace.api.oip.grpc.typed import written
 from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.api.oip.proto import model_repository_pb2 as seldon
 from headrace.api.oip.repository import UNLOAD, Repository

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from hmac import compare_digest
 
-from headrace.api.oip.grpc.calls import Call, Exchange, Method
-from headrace.api.oip.grpc.status import Code, Status
+from headrace.api.grpc.calls import Call, Exchange, Method
+from headrace.api.grpc.status import Code, Status
 from headrace.api.oip.restricted import GRPC_PREFIX, Restrictions
 
 _GROUPS = {

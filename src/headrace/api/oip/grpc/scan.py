@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
 
-from headrace.api.oip.grpc import varint
-from headrace.api.oip.grpc.varint import Broken
+from headrace.api.grpc import varint
+from headrace.api.grpc.varint import Broken
 from headrace.api.oip.proto.inference_pb2 import InferParameter, ModelInferRequest
 from headrace.domain.errors import Invalid
 

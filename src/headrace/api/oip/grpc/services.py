@@ -2,38 +2,33 @@
 
 from collections.abc import Iterator
 
-from headrace.api.oip.callers import Callers
+from headrace.api.callers import Callers
+from headrace.api.grpc.calls import Limits, Method
+from headrace.api.grpc.door import Door, admit
+from headrace.api.grpc.health import Health
+from headrace.api.grpc.proto import health_pb2, reflection_v1_pb2, reflection_v1alpha_pb2
+from headrace.api.grpc.reflection import Reflection
+from headrace.api.grpc.typed import typed
 from headrace.api.oip.grpc import shared_memory
 from headrace.api.oip.grpc.about import About
-from headrace.api.oip.grpc.calls import Admit, Limits, Method
-from headrace.api.oip.grpc.door import Door
-from headrace.api.oip.grpc.headers import Head
-from headrace.api.oip.grpc.health import Health
 from headrace.api.oip.grpc.infer import Infer
-from headrace.api.oip.grpc.reflection import Reflection
 from headrace.api.oip.grpc.repository import RepositoryCalls
 from headrace.api.oip.grpc.restricted import guarded
 from headrace.api.oip.grpc.shared_memory import SharedTensors, SystemRegions
 from headrace.api.oip.grpc.stream_infer import StreamInfer
 from headrace.api.oip.grpc.tuning import TuningCalls
-from headrace.api.oip.grpc.typed import typed
 from headrace.api.oip.permits import Permits
-from headrace.api.oip.proto import (
-    health_pb2,
-    model_repository_pb2,
-    reflection_v1_pb2,
-    reflection_v1alpha_pb2,
-)
 from headrace.api.oip.proto import (
     inference_pb2 as pb,
 )
+from headrace.api.oip.proto import model_repository_pb2
 from headrace.api.oip.readiness import Readiness
 from headrace.api.oip.repository import EDIT, Repository
 from headrace.api.oip.restricted import Restrictions
 from headrace.api.oip.tuning import Tuning
 from headrace.api.regions import Regions
 from headrace.api.rooms import Rooms
-from headrace.domain.account import Action, Principal
+from headrace.domain.account import Action
 from headrace.settings import OipSettings
 
 OIP = "inference.GRPCInferenceService"
@@ -59,13 +54,6 @@ def door(rooms: Rooms) -> Door:
     return Door(methods(rooms), admit(Callers(rooms.keys, rooms.settings)), limits, rooms.calls)
 
 
-def admit(callers: Callers) -> Admit:
-    async def allowed(head: Head, actions: tuple[Action, ...]) -> Principal:
-        return await callers.allowed(actions, *head.caller)
-
-    return allowed
-
-
 def methods(rooms: Rooms) -> dict[str, Method]:
     readiness, repository = Readiness(rooms), RepositoryCalls(Repository(rooms))
     permits = Permits(rooms.keys, Callers(rooms.keys, rooms.settings), rooms.directory)
@@ -80,7 +68,7 @@ def methods(rooms: Rooms) -> dict[str, Method]:
             **dict(_shared_memory(rooms.regions)),
         },
         SELDON: dict(_seldon(repository)),
-        HEALTH: dict(_health(Health(readiness))),
+        HEALTH: dict(_health(Health(readiness.ready))),
     }
     names = [*services, *REFLECTIONS]
     for name, module in REFLECTIONS.items():

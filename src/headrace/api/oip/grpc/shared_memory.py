@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from google.protobuf.message import DecodeError
 
-from headrace.api.oip.grpc.calls import Call, Unary
+from headrace.api.grpc.calls import Call, Unary
 from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.api.oip.shared_memory import NO_CUDA
 from headrace.api.oip.shared_tensors import KEYS, Place, Sharing, check_size, place_of

@@ -5,14 +5,14 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
+from headrace.api.grpc import status, varint
+from headrace.api.grpc.calls import Call, Exchange
+from headrace.api.grpc.status import Code, Status
 from headrace.api.oip import metadata
 from headrace.api.oip.events import first_within
-from headrace.api.oip.grpc import status, varint
-from headrace.api.oip.grpc.calls import Call, Exchange
 from headrace.api.oip.grpc.infer import Infer
 from headrace.api.oip.grpc.scan import Asked, has_raw, scan
 from headrace.api.oip.grpc.shared_memory import REGION, SharedTensors
-from headrace.api.oip.grpc.status import Code, Status
 from headrace.api.oip.hints import of_parameters
 from headrace.api.oip.proto.inference_pb2 import InferParameter, ModelInferResponse, ModelStreamInferResponse
 from headrace.api.oip.shared_tensors import Place

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from headrace.accounts import access
 from headrace.api import endpoint
 from headrace.api.endpoint import NoQuery
-from headrace.api.oip.grpc.calls import Call
+from headrace.api.grpc.calls import Call
 from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.api.oip.tuning import Tuning
 from headrace.api.tuned import LogSettings, TraceSettings

@@ -4,7 +4,7 @@
 """Generated protocol buffer code."""
 from google.protobuf.internal import builder as _builder
 from google.protobuf import descriptor as _descriptor
-from headrace.api.oip.pool import POOL as _POOL
+from headrace.api.grpc.pool import POOL as _POOL
 from google.protobuf import symbol_database as _symbol_database
 # @@protoc_insertion_point(imports)
 

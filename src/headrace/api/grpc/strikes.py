@@ -2,7 +2,7 @@
 
 from time import monotonic
 
-from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode
+from headrace.api.grpc.http2 import ConnectionFault, ErrorCode
 
 FLOOD, FLOOD_TIME = 10_000, 10.0  # frames in so many seconds
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from hpack import Decoder, HPACKError
 from hpack.table import HeaderTable
 
-from headrace.api.oip.callers import GRPC_TOKEN, authorization
-from headrace.api.oip.grpc import packing, varint
-from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode
-from headrace.api.oip.grpc.status import Code, Status, as_header
-from headrace.api.oip.permits import Caller
+from headrace.api.callers import GRPC_TOKEN, Caller, authorization
+from headrace.api.grpc import packing, varint
+from headrace.api.grpc.http2 import ConnectionFault, ErrorCode
+from headrace.api.grpc.status import Code, Status, as_header
 from headrace.telemetry.trace import TRACEPARENT
 
 LARGEST_LIST = 128 * 1024  # bytes as HPACK counts them; beyond, the connection ends

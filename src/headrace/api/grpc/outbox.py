@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Callable, Sized
 from struct import Struct
 
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.headers import OK, RESPONSE
-from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
-from headrace.api.oip.grpc.packing import PREFIX_SIZE
-from headrace.api.oip.grpc.stream import Stream
+from headrace.api.grpc import http2
+from headrace.api.grpc.headers import OK, RESPONSE
+from headrace.api.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
+from headrace.api.grpc.packing import PREFIX_SIZE
+from headrace.api.grpc.stream import Stream
 
 TURN = 256 * 1024  # bytes that one stream sends before the next one's turn
 COPIED = 64 * 1024  # bytes of a message that is copied together with its prefix

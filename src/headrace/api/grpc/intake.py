@@ -7,15 +7,15 @@ a call that reads message by message gets the next ones once it has read those b
 import asyncio
 from functools import partial
 
-from headrace.api.oip.grpc import http2, status
-from headrace.api.oip.grpc.desk import Desk
-from headrace.api.oip.grpc.headers import LARGEST_METADATA
-from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
-from headrace.api.oip.grpc.outbox import Outbox
-from headrace.api.oip.grpc.packing import PREFIX_SIZE
-from headrace.api.oip.grpc.running import Running
-from headrace.api.oip.grpc.status import Code, Status
-from headrace.api.oip.grpc.stream import Stream
+from headrace.api.grpc import http2, status
+from headrace.api.grpc.desk import Desk
+from headrace.api.grpc.headers import LARGEST_METADATA
+from headrace.api.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
+from headrace.api.grpc.outbox import Outbox
+from headrace.api.grpc.packing import PREFIX_SIZE
+from headrace.api.grpc.running import Running
+from headrace.api.grpc.status import Code, Status
+from headrace.api.grpc.stream import Stream
 from headrace.domain.account import Action
 
 FRAME = 1 << 20  # bytes of the largest DATA frame that we take

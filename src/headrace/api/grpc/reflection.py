@@ -6,10 +6,10 @@ from typing import Any
 
 from google.protobuf.descriptor import FileDescriptor
 
-from headrace.api.oip.grpc.calls import Call, Exchange
-from headrace.api.oip.grpc.status import Code
-from headrace.api.oip.grpc.typed import parsed
-from headrace.api.oip.pool import POOL
+from headrace.api.grpc.calls import Call, Exchange
+from headrace.api.grpc.pool import POOL
+from headrace.api.grpc.status import Code
+from headrace.api.grpc.typed import parsed
 
 
 class Reflection:

@@ -3,9 +3,9 @@
 from collections import deque
 from collections.abc import Callable
 
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.packing import PREFIX, PREFIX_SIZE
-from headrace.api.oip.grpc.status import Code, Status
+from headrace.api.grpc import http2
+from headrace.api.grpc.packing import PREFIX, PREFIX_SIZE
+from headrace.api.grpc.status import Code, Status
 from headrace.domain.body import Slot
 
 SMALL = 4096  # bytes: smaller pieces are copied together, so that a drip does not cost more memory than it brings

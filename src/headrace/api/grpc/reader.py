@@ -7,9 +7,9 @@ copied together. Everything else is small, and waits until it is whole.
 from struct import Struct
 from typing import Generic, Protocol, TypeVar
 
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
-from headrace.api.oip.grpc.packing import PREFIX_SIZE
+from headrace.api.grpc import http2
+from headrace.api.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
+from headrace.api.grpc.packing import PREFIX_SIZE
 
 LARGEST_BLOCK = 128 * 1024  # bytes of one header block with all its CONTINUATION frames
 LARGEST_OTHER = 16 * 1024  # bytes of a frame that is neither DATA nor headers

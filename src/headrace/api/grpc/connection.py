@@ -7,22 +7,22 @@ from functools import partial
 from time import monotonic
 from typing import cast
 
+from headrace.api.grpc import http2
+from headrace.api.grpc.control import Control
+from headrace.api.grpc.desk import Desk
+from headrace.api.grpc.headers import Blocks, Head, Malformed
+from headrace.api.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
+from headrace.api.grpc.inbox import Inbox
+from headrace.api.grpc.intake import FRAME, WINDOW, Intake, our_settings
+from headrace.api.grpc.outbox import Outbox
+from headrace.api.grpc.packing import PREFIX_SIZE
+from headrace.api.grpc.reader import Reader
+from headrace.api.grpc.running import Running
+from headrace.api.grpc.status import Code, Status
+from headrace.api.grpc.stream import Stream
+from headrace.api.grpc.streams import Streams
+from headrace.api.grpc.strikes import Strikes
 from headrace.api.limits import LINGER, LINGER_BYTES
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.control import Control
-from headrace.api.oip.grpc.desk import Desk
-from headrace.api.oip.grpc.headers import Blocks, Head, Malformed
-from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
-from headrace.api.oip.grpc.inbox import Inbox
-from headrace.api.oip.grpc.intake import FRAME, WINDOW, Intake, our_settings
-from headrace.api.oip.grpc.outbox import Outbox
-from headrace.api.oip.grpc.packing import PREFIX_SIZE
-from headrace.api.oip.grpc.reader import Reader
-from headrace.api.oip.grpc.running import Running
-from headrace.api.oip.grpc.status import Code, Status
-from headrace.api.oip.grpc.stream import Stream
-from headrace.api.oip.grpc.streams import Streams
-from headrace.api.oip.grpc.strikes import Strikes
 
 TINY = 16  # bytes of DATA that count as such a frame
 COPIED = 32 * 1024  # bytes: of less than that a copy is quicker to read

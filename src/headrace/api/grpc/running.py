@@ -6,15 +6,15 @@ from functools import partial
 from typing import Protocol
 
 from headrace.api.endpoint import NOBODY
-from headrace.api.oip.grpc import http2, packing, status
-from headrace.api.oip.grpc.calls import AtOnce, Call, Exchange, Method
-from headrace.api.oip.grpc.desk import Desk
-from headrace.api.oip.grpc.headers import OK, RESPONSE, block, trailers
-from headrace.api.oip.grpc.http2 import ErrorCode
-from headrace.api.oip.grpc.outbox import Outbox
-from headrace.api.oip.grpc.status import Code, Status
-from headrace.api.oip.grpc.stream import Stream
-from headrace.api.oip.grpc.turns import Turns
+from headrace.api.grpc import http2, packing, status
+from headrace.api.grpc.calls import AtOnce, Call, Exchange, Method
+from headrace.api.grpc.desk import Desk
+from headrace.api.grpc.headers import OK, RESPONSE, block, trailers
+from headrace.api.grpc.http2 import ErrorCode
+from headrace.api.grpc.outbox import Outbox
+from headrace.api.grpc.status import Code, Status
+from headrace.api.grpc.stream import Stream
+from headrace.api.grpc.turns import Turns
 from headrace.domain.body import Slot
 from headrace.domain.errors import HeadraceError
 from headrace.domain.question import Answer

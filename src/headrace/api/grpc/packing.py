@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from struct import Struct
 
-from headrace.api.oip.grpc.status import Code, Status
+from headrace.api.grpc.status import Code, Status
 
 PREFIX = Struct(">BL")
 PREFIX_SIZE = 5

@@ -6,11 +6,14 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 
+from headrace.api.callers import Callers
 from headrace.api.crowd import room_among
 from headrace.api.drain import last_connections
-from headrace.api.oip.grpc.calls import Admit, Limits, Method
-from headrace.api.oip.grpc.connection import Connection
-from headrace.api.oip.grpc.desk import Desk
+from headrace.api.grpc.calls import Admit, Limits, Method
+from headrace.api.grpc.connection import Connection
+from headrace.api.grpc.desk import Desk
+from headrace.api.grpc.headers import Head
+from headrace.domain.account import Action, Principal
 from headrace.telemetry.requests import Requests
 
 log = logging.getLogger(__name__)
@@ -18,6 +21,13 @@ log = logging.getLogger(__name__)
 LOOK = 5.0  # seconds between two looks at the connections
 BACKLOG = 2048
 LAST_WORDS = 1.0  # seconds for those that are told at the end of a drain that there is no more time
+
+
+def admit(callers: Callers) -> Admit:
+    async def allowed(head: Head, actions: tuple[Action, ...]) -> Principal:
+        return await callers.allowed(actions, *head.caller)
+
+    return allowed
 
 
 class Door:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from headrace.accounts import access
 from headrace.accounts.keys import Keys
@@ -20,6 +21,14 @@ MAX_AGE = 10.0  # seconds
 def authorization(given: str | None, token: str | None) -> str | None:
     """`token`: the key as pytriton's clients send it, in a header of its own."""
     return given or (f"ApiKey {token}" if token else None)
+
+
+class Caller(NamedTuple):
+    """What a request says about who sends it. A tuple: it is looked up for every request."""
+
+    authorization: str | None = None
+    origin: str | None = None
+    team: str | None = None
 
 
 class Callers:

@@ -3,10 +3,10 @@
 import asyncio
 from collections import deque
 
-from headrace.api.oip.grpc.headers import Head
-from headrace.api.oip.grpc.inbox import Inbox
-from headrace.api.oip.grpc.status import Status
-from headrace.api.oip.grpc.turns import NO_TURN, Turn
+from headrace.api.grpc.headers import Head
+from headrace.api.grpc.inbox import Inbox
+from headrace.api.grpc.status import Status
+from headrace.api.grpc.turns import NO_TURN, Turn
 from headrace.inference.ask import Ticket
 
 

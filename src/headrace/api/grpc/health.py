@@ -1,12 +1,12 @@
 """grpc.health.v1: for probes. Every service is as healthy as the server, also one that nobody knows, as in Triton."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
-from headrace.api.oip.grpc.calls import Call, Exchange
-from headrace.api.oip.grpc.status import Code, Status
-from headrace.api.oip.grpc.typed import parsed
-from headrace.api.oip.proto import health_pb2 as pb
-from headrace.api.oip.readiness import Readiness
+from headrace.api.grpc.calls import Call, Exchange
+from headrace.api.grpc.proto import health_pb2 as pb
+from headrace.api.grpc.status import Code, Status
+from headrace.api.grpc.typed import parsed
 
 LOOK = 1.0  # seconds between two looks of a watcher
 WATCHERS = 100  # at once: they need no key
@@ -15,12 +15,14 @@ Response = pb.HealthCheckResponse
 
 
 class Health:
-    def __init__(self, readiness: Readiness) -> None:
-        self._readiness = readiness
+    """`ready`: whether the server may be asked now."""
+
+    def __init__(self, ready: Callable[[], Awaitable[bool]]) -> None:
+        self._ready = ready
         self._watchers = 0
 
     async def check(self, _call: Call, _request: pb.HealthCheckRequest) -> Response:
-        serving = await self._readiness.ready()
+        serving = await self._ready()
         return Response(status=Response.SERVING if serving else Response.NOT_SERVING)
 
     async def watch(self, call: Call, exchange: Exchange) -> None:

@@ -7,7 +7,7 @@ import msgspec
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
-from headrace.api.oip.grpc.calls import Call, Unary
+from headrace.api.grpc.calls import Call, Unary
 from headrace.domain.errors import Invalid
 
 M = TypeVar("M", bound=Message)

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from headrace.api.oip.grpc.headers import Head
-from headrace.api.oip.grpc.turns import Turn
+from headrace.api.grpc.headers import Head
+from headrace.api.grpc.turns import Turn
 from headrace.domain.account import Action, Principal
 from headrace.domain.body import Slot
 from headrace.domain.errors import HeadraceError

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode
-from headrace.api.oip.grpc.stream import Stream
+from headrace.api.grpc.http2 import ConnectionFault, ErrorCode
+from headrace.api.grpc.stream import Stream
 
 REMEMBERED = 1_000  # streams that we ended while the peer was still sending
 

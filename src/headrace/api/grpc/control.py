@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from headrace.api.oip.grpc import http2
-from headrace.api.oip.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
-from headrace.api.oip.grpc.outbox import Outbox
-from headrace.api.oip.grpc.stream import Stream
-from headrace.api.oip.grpc.streams import Streams
+from headrace.api.grpc import http2
+from headrace.api.grpc.http2 import ConnectionFault, ErrorCode, StreamFault
+from headrace.api.grpc.outbox import Outbox
+from headrace.api.grpc.stream import Stream
+from headrace.api.grpc.streams import Streams
 
 PING_SIZE = 8
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from headrace.api.oip.grpc.calls import Admit, Limits, Method
-from headrace.api.oip.grpc.status import Code, Status
+from headrace.api.grpc.calls import Admit, Limits, Method
+from headrace.api.grpc.status import Code, Status
 from headrace.telemetry.requests import Peer, Requests
 
 RECEIVED = 256 * 1024  # bytes that are read at once
