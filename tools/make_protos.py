@@ -12,11 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-DOORS = "headrace.api.grpc.pool"  # one for all of them: reflection looks there
+DOORS = "headrace.api.grpc.pool"  # one for all doors: reflection looks there
 POOLS = {
     "headrace.api.grpc": DOORS,
     "headrace.api.oip": DOORS,
-    "headrace.api.edge": DOORS,
+    "headrace.api.edge": "headrace.api.edge.pool",
     "headrace.dialects": "headrace.dialects.pool",
 }
 SOURCE = Path(__file__).parent.parent / "src"

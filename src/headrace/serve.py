@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import importlib
 import logging
 import os
 import socket
@@ -19,7 +20,7 @@ from headrace.api.app import http_protocol, metrics_application
 from headrace.api.drain import Draining
 from headrace.api.grpc.door import Door
 from headrace.api.hosts import is_loopback
-from headrace.api.oip.grpc import services
+from headrace.api.oip.grpc import services as oip_services
 from headrace.api.side_port import side_port
 from headrace.assemble import House, build
 from headrace.domain.clock import now
@@ -51,9 +52,10 @@ def run(settings: Settings) -> None:
         _alone(settings.data),
         _listening(server.host, server.port, "--host and --port") as listener,
         _listening(server.host, server.grpc_port, "--set server.grpc_port=… (-1: no gRPC)") as grpc_listener,
+        _listening(settings.edge.host, settings.edge.port, "--set edge.port=…") as edge_listener,
         _listening(server.host, server.metrics_port, "--set server.metrics_port=…") as metrics_listener,
     ):
-        uvloop.run(serve(settings, Listeners(listener, grpc_listener, metrics_listener)))
+        uvloop.run(serve(settings, Listeners(listener, grpc_listener, edge_listener, metrics_listener)))
 
 
 class Listeners(NamedTuple):
@@ -61,6 +63,7 @@ class Listeners(NamedTuple):
 
     http: socket.socket
     grpc: socket.socket
+    edge: socket.socket
     metrics: socket.socket
 
 
@@ -74,9 +77,9 @@ async def serve(settings: Settings, listeners: Listeners) -> None:
         for opening in house.openings:
             await opening()
         await _first_start(house, settings, url)
-        grpc = None if settings.server.grpc_port < 0 else services.door(house.rooms)
+        doors = _grpc_doors(house, listeners)
         settle()
-        server = _Doors(_configuration(house, settings), grpc, settings.server.drain)
+        server = _Doors(_configuration(house, settings), doors, settings.server.drain)
         async with _metrics_port(house, listeners.metrics):
             await _run(house, server, listeners, url)
     finally:
@@ -87,17 +90,34 @@ async def serve(settings: Settings, listeners: Listeners) -> None:
         house.database.close()
 
 
-class _Doors(Draining):
-    """HTTP and gRPC. Told to stop, both stop taking requests at once, and finish those that have begun."""
+class _Grpc(NamedTuple):
+    name: str
+    door: Door
+    listener: socket.socket
 
-    def __init__(self, config: uvicorn.Config, grpc: Door | None, grace: float) -> None:
+
+def _grpc_doors(house: House, listeners: Listeners) -> list[_Grpc]:
+    """Those that are open."""
+    settings, doors = house.rooms.settings, []
+    if settings.server.grpc_port >= 0:
+        doors.append(_Grpc("the Open Inference Protocol", oip_services.door(house.rooms), listeners.grpc))
+    if settings.edge.port >= 0:
+        services = importlib.import_module("headrace.api.edge.services")  # not loaded where nobody wants it
+        doors.append(_Grpc("the edge API", services.door(house.rooms), listeners.edge))
+    return doors
+
+
+class _Doors(Draining):
+    """HTTP and gRPC. Told to stop, all stop taking requests at once, and finish those that have begun."""
+
+    def __init__(self, config: uvicorn.Config, grpc: list[_Grpc], grace: float) -> None:
         super().__init__(config)
         self.grpc, self._grace = grpc, grace
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         async with asyncio.TaskGroup() as group:
-            if self.grpc is not None:
-                group.create_task(self.grpc.drain(self._grace))
+            for one in self.grpc:
+                group.create_task(one.door.drain(self._grace))
             await super().shutdown(sockets)
 
 
@@ -117,11 +137,12 @@ async def _run(house: House, server: _Doors, listeners: Listeners, url: str) -> 
         loops = [group.create_task(loop()) for loop in house.loops]
         loops.append(group.create_task(_flush_keys(house)))
         logger.info("listening on %s", url)
-        if not is_loopback(listeners.http.getsockname()[0]):
+        heard = [listeners.http, *(one.listener for one in server.grpc)]
+        if not all(is_loopback(listener.getsockname()[0]) for listener in heard):
             logger.warning("other machines can reach this server, without encryption: put a proxy with TLS before it")
-        if server.grpc is not None:
-            loops.append(group.create_task(server.grpc.serve(listeners.grpc)))
-            logger.info("gRPC of the Open Inference Protocol: port %d", listeners.grpc.getsockname()[1])
+        for one in server.grpc:
+            loops.append(group.create_task(one.door.serve(one.listener)))
+            logger.info("gRPC of %s: port %d", one.name, one.listener.getsockname()[1])
         faults.point("serve.listening")
         await server.serve(sockets=[listeners.http])
         for loop in loops:

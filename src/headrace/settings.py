@@ -72,6 +72,16 @@ class OipSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """The edge API: jobs and single inferences by gRPC, for Modzy's EdgeClient, which knows no keys."""
+
+    port: int = -1  # 55000 is what its clients expect (`headrace serve --edge`); 0: a free one; -1: closed
+    host: str = "127.0.0.1"  # on loopback nobody needs a key, and who has none is the administrator as Developer
+    keep: float = 600.0  # seconds that the answer of a single inference can be asked for
+    keep_bytes: int = 64 << 20  # bytes of them together; the oldest leave first
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSettings:
     """Replicas of all versions together."""
 
@@ -165,6 +175,7 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     accounts: AccountSettings = field(default_factory=AccountSettings)
     oip: OipSettings = field(default_factory=OipSettings)
+    edge: EdgeSettings = field(default_factory=EdgeSettings)
     fleet: FleetSettings = field(default_factory=FleetSettings)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

@@ -4,12 +4,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from live import running
+from live import free_port, running
 
 MODELS = Path(__file__).parent / "models"
 
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("server")) as server:
-        yield SimpleNamespace(server=server, url=server.url, key=server.key, model=server.deploy(MODELS / "echo"))
+    edge = free_port()
+    with running(tmp_path_factory.mktemp("server"), f"edge.port={edge}") as server:
+        model = server.deploy(MODELS / "echo")
+        yield SimpleNamespace(server=server, url=server.url, key=server.key, edge=edge, model=model)

@@ -1,4 +1,4 @@
-"""Who asks at the protocol's doors, REST and gRPC: the same keys as everywhere, or nobody where the server is open."""
+"""Who asks at the doors of inference, REST and gRPC: the same keys as everywhere, or nobody where the door is open."""
 
 import time
 from collections.abc import Callable
@@ -32,11 +32,21 @@ class Caller(NamedTuple):
 
 
 class Callers:
-    """Raises Invalid when accounts.open is set for a server that other machines can reach."""
+    """`open_here`: whether this door needs no key; else accounts.open says so.
 
-    def __init__(self, keys: Keys, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    Raises Invalid when accounts.open is set for a server that other machines can reach.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        open_here: bool | None = None,
+    ) -> None:
         self._keys = keys
-        self._open = settings.accounts.open
+        self._open = settings.accounts.open if open_here is None else open_here
         self._origins = frozenset(settings.server.origins)
         self._somebody: Recent[frozenset[Role], Principal] = Recent(1, MAX_AGE, clock)
         if settings.oip.shared_memory and not is_loopback(settings.server.host):
@@ -44,7 +54,7 @@ class Callers:
                 f"oip.shared_memory is for clients on this machine, and others can reach {settings.server.host}: it is "
                 "only for loopback addresses"
             )
-        if self._open and not is_loopback(settings.server.host):
+        if settings.accounts.open and not is_loopback(settings.server.host):
             raise Invalid(
                 f"accounts.open lets everybody in who reaches {settings.server.host}: it is only for loopback addresses"
             )

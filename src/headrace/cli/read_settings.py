@@ -130,8 +130,9 @@ def _listed(text: str) -> list[Any]:
 
 def _unknown(name: str, known: typing.Iterable[str], where: str) -> str:
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    # a bare "port" is near no full name: look at the last parts too
+    # a bare "port" is that of the room that comes first
+    near = [] if "." in name else [full for full in names if full.rpartition(".")[2] == name][:1]
+    near = near or difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     near = near or [full for full in names if full.rpartition(".")[2] == name.rpartition(".")[2]][:1]
     hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(names))}"
     return f"there is no setting {name} (from {where}){hint}"

@@ -15,12 +15,17 @@ from headrace.domain.errors import HeadraceError
 
 app = typer.Typer(add_completion=False)
 
+EDGE_PORT = 55_000  # where its clients look for it
+
 
 @app.command()
 def serve(
     data: Annotated[Path | None, typer.Option(help="The folder that holds everything the server keeps.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1: this machine only.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.", min=0, max=65535)] = None,
+    edge: Annotated[
+        bool, typer.Option("--edge", help="Open the edge API, too: port 55000 of this machine, without a key.")
+    ] = False,
     config: Annotated[Path | None, typer.Option(help="Settings file; else ./headrace.toml if there is one.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="ROOM.NAME=VALUE", help="Any setting; may be repeated.")
@@ -34,7 +39,13 @@ def serve(
     """
     try:
         flags = named(settings or [])
-        for name, value in (("data", data), ("server.host", host), ("server.port", port)):
+        given = (
+            ("data", data),
+            ("server.host", host),
+            ("server.port", port),
+            ("edge.port", EDGE_PORT if edge else None),
+        )
+        for name, value in given:
             if value is not None:
                 flags[name] = str(value)
         read = read_settings.read(flags, os.environ, config, default_data())

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 
 from headrace.api.callers import Callers
@@ -31,10 +31,17 @@ def admit(callers: Callers) -> Admit:
 
 
 class Door:
+    """`beside`: a loop that runs as long as the door does."""
+
     def __init__(
-        self, methods: Mapping[str, Method], admit: Admit, limits: Limits, requests: Requests | None = None
+        self,
+        methods: Mapping[str, Method],
+        admit: Admit,
+        limits: Limits,
+        requests: Requests | None = None,
+        beside: Callable[[], Coroutine[None, None, None]] | None = None,
     ) -> None:
-        self._methods, self._admit, self._limits = methods, admit, limits
+        self._methods, self._admit, self._limits, self._beside = methods, admit, limits, beside
         self.requests = requests or Requests("grpc")
         self._connections: set[Connection] = set()
         self._desk: Desk | None = None
@@ -52,14 +59,16 @@ class Door:
         """Until `drain`."""
         async with asyncio.TaskGroup() as group:
             self._desk = Desk(self._methods, self._admit, self._limits, group, self.requests)
-            loop = asyncio.get_running_loop()
             self._listener = listener
-            self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
-            looking = group.create_task(self._look())
+            self._server = await asyncio.get_running_loop().create_server(
+                self._connection, sock=listener, backlog=BACKLOG
+            )
+            loops = [group.create_task(loop()) for loop in (self._look, self._beside) if loop is not None]
             try:
                 await self._stop.wait()
             finally:
-                looking.cancel()
+                for loop in loops:
+                    loop.cancel()
                 self._server.close()
                 for connection in list(self._connections):
                     connection.abort()

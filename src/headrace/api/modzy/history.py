@@ -46,19 +46,26 @@ class History:
         ]  # fmt: skip
 
     async def summaries(self, call: Listing) -> Response:
-        jobs, query = await self._find(call)
-        companies = await self._companies.of_all(jobs, call.principal)
-        return _page(call, query, [shapes.summary(*pair) for pair in zip(jobs, companies, strict=True)])
+        return _page(call, *await self.in_short(call))
 
     async def history(self, call: Listing) -> Response:
+        return _page(call, *await self.in_full(call))
+
+    async def in_short(self, call: Listing) -> tuple[HistoryQuery, list[shapes.Summary]]:
+        """What was asked for, and the jobs. Raises Invalid."""
+        jobs, query = await self._find(call)
+        companies = await self._companies.of_all(jobs, call.principal)
+        return query, [shapes.summary(*pair) for pair in zip(jobs, companies, strict=True)]
+
+    async def in_full(self, call: Listing) -> tuple[HistoryQuery, list[shapes.Details]]:
+        """What was asked for, and the jobs. Raises Invalid."""
         jobs, query = await self._find(call)
         companies = await self._companies.of_all(jobs, call.principal)
         at = now()
-        found = [
+        return query, [
             shapes.details(job, company, await self._rooms.history.names(job, NAMES), at)
             for job, company in zip(jobs, companies, strict=True)
         ]
-        return _page(call, query, found)
 
     async def history_of(self, call: Call[NoQuery, None]) -> list[shapes.Details]:
         job = await self._rooms.history.job(call.principal, call.params["job"])

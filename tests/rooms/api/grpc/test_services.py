@@ -11,6 +11,7 @@ from rooms.api.grpc.peers import listening
 from rooms.api.house import RUNS
 
 from headrace.api.callers import GRPC_TOKEN
+from headrace.api.grpc import reflection
 from headrace.api.grpc.proto import health_pb2, reflection_v1_pb2, reflection_v1alpha_pb2
 from headrace.api.oip.grpc import services
 from headrace.api.oip.proto import inference_pb2 as pb
@@ -346,7 +347,7 @@ async def test_health(channel) -> None:
 
 @pytest.mark.parametrize("module", [reflection_v1_pb2, reflection_v1alpha_pb2])
 async def test_reflection(channel, module) -> None:
-    service = next(name for name, one in services.REFLECTIONS.items() if one is module)
+    service = next(name for name, one in reflection.VERSIONS.items() if one is module)
     questions = [
         module.ServerReflectionRequest(list_services=""),
         module.ServerReflectionRequest(file_containing_symbol="inference.GRPCInferenceService"),

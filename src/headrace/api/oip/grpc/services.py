@@ -6,8 +6,8 @@ from headrace.api.callers import Callers
 from headrace.api.grpc.calls import Limits, Method
 from headrace.api.grpc.door import Door, admit
 from headrace.api.grpc.health import Health
-from headrace.api.grpc.proto import health_pb2, reflection_v1_pb2, reflection_v1alpha_pb2
-from headrace.api.grpc.reflection import Reflection
+from headrace.api.grpc.proto import health_pb2
+from headrace.api.grpc.reflection import reflections
 from headrace.api.grpc.typed import typed
 from headrace.api.oip.grpc import shared_memory
 from headrace.api.oip.grpc.about import About
@@ -34,11 +34,6 @@ from headrace.settings import OipSettings
 OIP = "inference.GRPCInferenceService"
 SELDON = "inference.model_repository.ModelRepositoryService"
 HEALTH = "grpc.health.v1.Health"
-REFLECTIONS = {
-    "grpc.reflection.v1.ServerReflection": reflection_v1_pb2,
-    "grpc.reflection.v1alpha.ServerReflection": reflection_v1alpha_pb2,
-}
-
 NOBODY_ASKED: tuple[Action, ...] = ()
 READ, ASK = (Action.READ_LIBRARY,), (Action.SUBMIT_JOBS,)
 
@@ -70,9 +65,7 @@ def methods(rooms: Rooms) -> dict[str, Method]:
         SELDON: dict(_seldon(repository)),
         HEALTH: dict(_health(Health(readiness.ready))),
     }
-    names = [*services, *REFLECTIONS]
-    for name, module in REFLECTIONS.items():
-        services[name] = {"ServerReflectionInfo": Method(NOBODY_ASKED, streaming=Reflection(module, names).info)}
+    services |= reflections(services)
     by_path = {f"/{service}/{name}": method for service, found in services.items() for name, method in found.items()}
     return guarded(by_path, Restrictions(rooms.settings.oip.restricted))
 

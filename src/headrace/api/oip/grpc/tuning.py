@@ -4,19 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
 
 from headrace.accounts import access
 from headrace.api import endpoint
 from headrace.api.endpoint import NoQuery
+from headrace.api.grpc.acts import asking
 from headrace.api.grpc.calls import Call
 from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.api.oip.tuning import Tuning
 from headrace.api.tuned import LogSettings, TraceSettings
 from headrace.domain.account import Action
 from headrace.domain.errors import Invalid
-
-_NO_REQUEST = Request({"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b""})
 
 
 class TuningCalls:
@@ -40,15 +38,14 @@ class TuningCalls:
 
 
 def _asking(call: Call, params: Mapping[str, str] | None = None) -> endpoint.Call[NoQuery, None]:
-    return endpoint.Call(_NO_REQUEST, params or {}, call.principal, NoQuery(), None, "")
+    return asking(call, NoQuery(), None, params)
 
 
 def _changing(
     call: Call, given: Mapping[str, Any], params: Mapping[str, str] | None = None
 ) -> endpoint.Call[NoQuery, bytes]:
     access.require(call.principal, Action.TUNE_SERVER)
-    body = msgspec.json.encode(given)
-    return endpoint.Call(_NO_REQUEST, params or {}, call.principal, NoQuery(), body, "")
+    return asking(call, NoQuery(), msgspec.json.encode(given), params)
 
 
 def _value(name: str, setting: pb.LogSettingsRequest.SettingValue) -> Any:
