@@ -6,7 +6,7 @@ output, `error`, says why: the message has no field for it.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from hashlib import sha256
 
 from headrace.api.edge.kept import Inferences, Kept
@@ -17,13 +17,22 @@ from headrace.api.grpc.calls import Call, Exchange
 from headrace.api.grpc.status import Status
 from headrace.api.grpc.typed import parsed
 from headrace.api.rooms import Rooms
-from headrace.domain.account import Principal
 from headrace.domain.body import size_of, whole
-from headrace.domain.errors import HeadraceError, Invalid, ModelFailed, TooLarge, Unavailable, Unsupported
+from headrace.domain.clock import now
+from headrace.domain.errors import (
+    HeadraceError,
+    Invalid,
+    ModelFailed,
+    StorageFailed,
+    TooLarge,
+    Unavailable,
+    Unsupported,
+)
 from headrace.domain.ids import new_id
 from headrace.domain.question import Answer, Fault, Question
 from headrace.domain.version import Version
 from headrace.inference.validate import refusal
+from headrace.telemetry.trace import TRACEPARENT, checked_traceparent
 
 WAIT = 5.0  # seconds that PerformInference waits for the end; clients ask again until then
 WINDOW = 32  # inferences of one stream at once
@@ -35,15 +44,9 @@ _REFUSED = {Fault.REQUEST: Invalid, Fault.UNSUPPORTED: Unsupported}
 _Next = tuple[Kept, int] | Exception | None  # of a stream: an inference and its request's size, or the end
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    version: Version
-    question: Question
-
-
 class InferenceCalls:
     def __init__(self, rooms: Rooms) -> None:
-        self._directory, self._ask, self._blobs = rooms.directory, rooms.ask, rooms.blobs
+        self._directory, self._models, self._ask, self._blobs = rooms.directory, rooms.models, rooms.ask, rooms.blobs
         self._patience, self._most = rooms.settings.oip.patience, rooms.settings.server.json_limit
         self.kept = Inferences(rooms.settings.edge)
         self._group: asyncio.TaskGroup | None = None
@@ -55,7 +58,7 @@ class InferenceCalls:
 
     async def perform(self, call: Call, request: pb.InferenceRequest) -> pb.Inference:
         """The whole of it, when it ends soon; else how far it is. Raises whatever is wrong with the request."""
-        kept = await self._begin(call.principal, request)
+        kept = await self._begin(call, request)
         try:
             async with asyncio.timeout(WAIT):
                 await kept.over.wait()
@@ -75,7 +78,7 @@ class InferenceCalls:
         unsaid: set[Kept] = set()
         try:
             async with asyncio.TaskGroup() as group:
-                reading = group.create_task(self._read(call.principal, exchange, waiting, unsaid))
+                reading = group.create_task(self._read(call, exchange, waiting, unsaid))
                 try:
                     while isinstance(one := await waiting.get(), tuple):
                         kept, size = one
@@ -92,51 +95,55 @@ class InferenceCalls:
         if one is not None:
             raise one
 
-    async def _read(
-        self, principal: Principal, exchange: Exchange, waiting: asyncio.Queue[_Next], unsaid: set[Kept]
-    ) -> None:
+    async def _read(self, call: Call, exchange: Exchange, waiting: asyncio.Queue[_Next], unsaid: set[Kept]) -> None:
         """What ends the requests comes behind them: those before it are answered."""
         end: Exception | None = None
         try:
             while not exchange.stopping() and (raw := await exchange.receive()) is not None:
-                kept = await self._begun(principal, raw)
+                kept = await self._begun(call, raw)
                 unsaid.add(kept)
                 await waiting.put((kept, len(raw)))
         except (HeadraceError, Status) as error:
             end = error
         await waiting.put(end)
 
-    async def _begun(self, principal: Principal, raw: bytes) -> Kept:
+    async def _begun(self, call: Call, raw: bytes) -> Kept:
         """Raises Invalid for what is no request at all: nothing behind it can be trusted."""
         request = parsed(pb.InferenceRequest, raw)
         try:
-            return await self._begin(principal, request)
+            return await self._begin(call, request)
         except HeadraceError as error:
-            kept = Kept(principal.account, principal.user.identifier, _told(request))
+            kept = Kept(call.principal.account, call.principal.user.identifier, _told(request))
             self._fail(kept, error)
             return kept
 
-    async def _begin(self, principal: Principal, request: pb.InferenceRequest) -> Kept:
+    async def _begin(self, call: Call, request: pb.InferenceRequest) -> Kept:
         """Raises Invalid, Unsupported, NotFound, NotReady, Unavailable."""
         told = _told(request)
-        model, version = await self._directory.resolve(principal, _named(request.model), request.model.version or None)
+        model, version = await self._directory.resolve(
+            call.principal, _named(request.model), request.model.version or None
+        )
         told.model.identifier, told.model.version, told.model.name = model.identifier, version.key.version, model.name
         bodies = _bodies(request)
         if sentence := refusal(version, bodies):
             raise Invalid(sentence)
         if self._group is None:
             raise Unavailable("this server is starting: ask again in a moment")
-        kept = self.kept.begin(principal, told)
-        asked = _Asked(version, Question(bodies, explain=request.explain))
-        kept.task = self._group.create_task(self._run(kept, asked))
+        kept = self.kept.begin(call.principal, told)
+        traceparent = checked_traceparent(call.metadata.get(TRACEPARENT))
+        meta = {TRACEPARENT: traceparent} if traceparent else {}
+        question = Question(bodies, explain=request.explain, meta=meta)
+        kept.task = self._group.create_task(self._run(kept, version, question))
         return kept
 
-    async def _run(self, kept: Kept, asked: _Asked) -> None:
+    async def _run(self, kept: Kept, version: Version, question: Question) -> None:
         kept.told.status = pb.IN_PROGRESS
         try:
-            run = asked.version.timeout.run / 1000
-            answer = await self._ask.one(asked.version.key, asked.question, patience=self._patience, timeout=run)
+            run = version.timeout.run / 1000
+            answer = await self._ask.one(version.key, question, patience=self._patience, timeout=run)
             await self._tell(answer, kept.told.result)
+            with suppress(StorageFailed):  # when a model was last used is not worth an answer
+                await self._models.touch(version.key.model, now())
         except asyncio.CancelledError:
             self._over(kept, pb.CANCELED)
             raise
