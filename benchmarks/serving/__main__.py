@@ -2,6 +2,7 @@
 
 python -m benchmarks.serving [--seconds 3] [--rounds 3] [--only echo] [--peers Headrace,Triton] [--plot]
 
+The floors are no servers, but what remains of one when nothing is done (served/of_floor.py).
 Each server is on one core, the load generator on another. CPU is that of all of a server's processes. On a machine that
 others use rates drift; the CPU per request and the ratios of one run hold.
 """

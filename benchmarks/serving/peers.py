@@ -282,6 +282,19 @@ class LitServe(Peer):
         return f"/{workload.model}", content, headers
 
 
+class Floor(Peer):
+    """No server, but what uvloop needs for a fixed answer: without a process for the model, and with one."""
+
+    kinds = {"echo": ("json",)}
+
+    def __init__(self, name: str, workers: int) -> None:
+        super().__init__(name)
+        self._workers = workers
+
+    def command(self) -> tuple[list, dict[str, str]]:
+        return [sys.executable, SERVED / "of_floor.py", self.http, self._workers], {}
+
+
 def all_peers() -> list[Peer]:
     return [
         Headrace("Headrace"),
@@ -292,6 +305,8 @@ def all_peers() -> list[Peer]:
         Mosec("mosec"),
         BentoML("BentoML"),
         LitServe("LitServe"),
+        Floor("floor w0", 0),
+        Floor("floor w1", 1),
     ]
 
 
