@@ -342,9 +342,8 @@ async def test_a_large_body_counts_in_the_app_too(tmp_path):
 async def test_packed_bodies_of_any_size(size, content):
     plain = (content * (size // len(content) + 1))[:size]
     held = []
-    for coding, packed in (("gzip", gzip.compress(plain)), ("deflate", zlib.compress(plain)),
-                           ("gzip", gzip.compress(plain) + gzip.compress(b"more"))):  # fmt: skip
-        more = b"more" if packed.endswith(gzip.compress(b"more")) and coding == "gzip" else b""
+    for coding, packed, more in (("gzip", gzip.compress(plain), b""), ("deflate", zlib.compress(plain), b""),
+                                 ("gzip", gzip.compress(plain) + gzip.compress(b"more"), b"more")):  # fmt: skip
         assert plain + more == await compress.unpacked(packed, coding, 6 << 20, held.append)
         for cut in (packed[:-1], packed[: len(packed) // 2]):
             with pytest.raises(Invalid, match="too early"):
