@@ -58,7 +58,7 @@ class OipSettings:
 
     server_name: str = "headrace"  # told by GET /v2; some clients' own tests insist on triton or mlserver
     body_limit: int = 64 << 20  # bytes of an inference request, also once it is unpacked
-    bodies_limit: int = 1 << 30  # bytes of large requests on their way in, all connections together
+    bodies_limit: int = 1 << 30  # bytes of large requests that are not answered, all doors and connections together
     grpc_limit: int = 0x7FFFFFFF  # bytes of a gRPC message, also once it is unpacked; clients expect no limit
     patience: float = 60.0  # seconds that a request waits for a replica
     lenient: bool = False  # be ready although a version that should always run does not start

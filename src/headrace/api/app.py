@@ -35,7 +35,7 @@ def application(rooms: Rooms) -> Starlette:
     rows = [*routes.rows(rooms), *MetricsPage(rooms.metrics, settings).rows()]
     pages = Pages(rows, rooms.ready)
     table = Table([*rows, *pages.rows()])
-    infer, main = _infer(rooms), Door(table, Gate(rooms.keys), settings, once=rooms.once)
+    infer, main = _infer(rooms), Door(table, Gate(rooms.keys), settings, once=rooms.once, bodies=rooms.bodies)
     doors = (rest.door(rooms, infer), openai.door(rooms), main)
     return Starlette(routes=[ModelRoutes(rooms, infer, doors), *doors], middleware=_middleware(rooms, settings))
 

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from headrace.accounts.once import Once
 from headrace.api import errors, sentences
 from headrace.api.auth import Gate
+from headrace.api.bodies import Bodies, Room
 from headrace.api.crowd import BUSY, CROWDED
 from headrace.api.endpoint import Call, NoQuery, Row, Upload
 from headrace.api.limits import body_pieces, drained, whole_body
@@ -41,10 +42,18 @@ class Door(BaseRoute):
     """Takes every HTTP request under a path: also what is unknown there is answered in the contract's shape."""
 
     def __init__(
-        self, table: Table, gate: Gate, settings: ServerSettings, contract: Contract = MODZY, once: Once | None = None
+        self,
+        table: Table,
+        gate: Gate,
+        settings: ServerSettings,
+        contract: Contract = MODZY,
+        *,
+        once: Once | None = None,
+        bodies: Bodies | None = None,
     ) -> None:
         self._table, self._gate, self._settings, self._contract = table, gate, settings, contract
         self._repeats = None if once is None else Repeats(once)
+        self._bodies = bodies or Bodies()
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         takes = scope["type"] == "http" and f"{scope['path']}/".startswith(self._contract.under)
@@ -55,22 +64,24 @@ class Door(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        try:
-            response = await self._answer(request)
-        except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes JSON, unexpected things are logged
-            response = self._contract.error(error)
-            if not await drained(request):
-                response.headers["Connection"] = "close"
-        await response(scope, receive, send)
+        with self._bodies.room() as room:
+            try:
+                response = await self._answer(request, room)
+            except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes JSON, unexpected things are logged
+                room.give_back()
+                response = self._contract.error(error)
+                if not await drained(request):
+                    response.headers["Connection"] = "close"
+            await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, room: Room) -> Response:
         scope = request.scope
         row, params = self._table.find(request.method, scope.get("raw_path") or scope["path"].encode())
         scope[ROUTE] = row.path
         if CROWDED in scope:
             raise Unavailable(BUSY)
         principal = await self._gate.principal(request.headers, row.actions)
-        raw, body = await self._body(request, row)
+        raw, body = await self._body(request, row, room)
         call = Call(
             request=request,
             params=params,
@@ -78,13 +89,14 @@ class Door(BaseRoute):
             query=_query(request, row),
             body=body,
             base_url=self._settings.public_url.rstrip("/") or str(request.base_url).rstrip("/"),
+            room=room,
         )
         key = request.headers.get(KEY)
         if key is None or row.repeat is None or self._repeats is None:
             return encode(row, await row.handler(call))
         return await self._repeats.answered(row, call, raw, key)
 
-    async def _body(self, request: Request, row: Row) -> tuple[bytes | None, Any]:
+    async def _body(self, request: Request, row: Row, room: Room) -> tuple[bytes | None, Any]:
         """As it came, unless it is still coming; and as the handler takes it."""
         settings = self._settings
         content_type = request.headers.get("content-type", "")
@@ -96,7 +108,7 @@ class Door(BaseRoute):
             return None, None
         if is_multipart:
             raise Invalid("the body should be JSON here, but is multipart")
-        raw = await whole_body(request, settings.json_limit, settings.body_deadline, "server.json_limit")
+        raw = await whole_body(request, room, settings.json_limit, settings.body_deadline, "server.json_limit")
         return raw, raw if row.body is bytes else sentences.decode(raw, row.body)
 
 

@@ -1,13 +1,14 @@
 """One row of the table of endpoints, and what its handler is given: checked, typed, nothing raw."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from starlette.requests import Request
 
 from headrace.accounts.once import Mark, unmarked
+from headrace.api.bodies import Bodies, Room
 from headrace.api.multipart import Multipart, Part
 from headrace.domain.account import Action, Principal, Status, User
 
@@ -57,6 +58,8 @@ class Call(Generic[Q_co, B_co]):
     body: B_co
     base_url: str  # what the client calls us, without a slash at the end
     mark: Mark = unmarked  # for the transaction that makes what was asked for, when it came with an Idempotency-Key
+    # for the body, and what it grows by; given back once the answer is sent
+    room: Room = field(default_factory=lambda: Bodies().room())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
+from headrace.api.bodies import Room
 from headrace.api.errors import Problem
 from headrace.domain.errors import Invalid, TooLarge
 
@@ -36,8 +37,15 @@ async def body_pieces(
             yield piece
 
 
-async def whole_body(request: Request, at_most: int, deadline: float, setting: str = "") -> bytes:
-    return b"".join([piece async for piece in body_pieces(request, at_most, deadline, setting)])
+async def whole_body(
+    request: Request, room: Room, at_most: int, deadline: float, setting: str = "", *, packed: bool = False
+) -> bytes:
+    """In `room`. As `body_pieces`; also raises Unavailable when all requests together have too much."""
+    pieces = []
+    async for piece in body_pieces(request, at_most, deadline, setting, packed=packed):
+        room.grow(len(piece))
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 async def drained(request: Request) -> bool:

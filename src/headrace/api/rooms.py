@@ -61,7 +61,7 @@ class Rooms:
     metrics: Metrics = field(default_factory=Metrics)
     tuned: Tuned = field(default_factory=Tuned)
     regions: Regions = field(default_factory=Regions)
-    bodies: Bodies = field(default_factory=Bodies)  # of requests for inferences by REST
+    bodies: Bodies = field(default_factory=Bodies)  # of requests, by whatever door
     calls: Requests = field(default_factory=lambda: Requests("grpc"))
     requests: Requests = field(default_factory=lambda: Requests("http"))
     slots: Slots = field(default_factory=lambda: Slots(0))

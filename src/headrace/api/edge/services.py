@@ -34,7 +34,7 @@ def door(rooms: Rooms) -> Door:
     server = rooms.settings.server
     limits = Limits(
         message=server.json_limit,
-        bodies=rooms.settings.oip.bodies_limit,
+        bodies=rooms.bodies,
         connections=server.connections,
         body=server.body_deadline,
     )

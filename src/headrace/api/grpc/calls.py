@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from headrace.api.bodies import Bodies
 from headrace.api.grpc.headers import Head
 from headrace.api.grpc.turns import Turn
 from headrace.domain.account import Action, Principal
@@ -84,7 +85,7 @@ class Limits:
     """Of the door. Times in seconds."""
 
     message: int = 0x7FFFFFFF  # bytes
-    bodies: int = 1 << 30  # bytes of large messages in memory, all connections together
+    bodies: Bodies = field(default_factory=Bodies)  # what large messages count against, with those of other doors
     streams: int = 1_000  # calls at once on one connection
     connections: int = 1_000
     greeting: float = 10.0  # for the first frames of a connection

@@ -23,7 +23,6 @@ class Desk:
     group: asyncio.TaskGroup
     requests: Requests = field(default_factory=lambda: Requests("grpc"))  # told of each call that has ended
     draining: bool = False
-    held: int = 0  # bytes of messages beyond the first window, until their calls end
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(RECEIVED)))  # what was read last
     _later: list[Callable[[], None]] = field(default_factory=list)
 
@@ -39,16 +38,19 @@ class Desk:
             act()
 
     def hold(self, size: int) -> int:
-        """Room for a message, given back by `release`. Raises Status when all connections together hold too much."""
-        if self.held + size > max(self.limits.bodies, size):
+        """Room for a message beyond its first window, given back by `release`.
+
+        Raises Status when all requests together, those of other doors among them, hold too much.
+        """
+        bodies = self.limits.bodies
+        if not bodies.take(size, alone=True):  # clients expect no limit
             raise Status(
-                Code.RESOURCE_EXHAUSTED, f"the requests under way have more than {self.limits.bodies} bytes together"
+                Code.RESOURCE_EXHAUSTED, f"the requests under way have more than {bodies.limit} bytes together"
             )
-        self.held += size
         return size
 
     def release(self, size: int) -> None:
-        self.held -= size
+        self.limits.bodies.give_back(size)
 
     def over(self, path: str, code: Code, began: float, peer: Peer = None) -> None:
         """A call has ended. A method that we do not know is told as none: paths of strangers are no labels."""

@@ -53,7 +53,7 @@ class Door:
     @property
     def held(self) -> int:
         """Bytes that count against `limits.bodies`."""
-        return 0 if self._desk is None else self._desk.held
+        return self._limits.bodies.held
 
     async def serve(self, listener: socket.socket) -> None:
         """Until `drain`."""

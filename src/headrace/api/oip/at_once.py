@@ -121,9 +121,8 @@ class AtOnceHttp(FastHttp):
         if not missing:
             return self._ask(asked, data[start:])
         bodies = self.door.bodies
-        if bodies.held + head.length > bodies.limit or not self.door.infer.permitted(head):
+        if not self.door.infer.permitted(head) or not bodies.take(head.length):
             return False
-        bodies.held += head.length
         asked.held, asked.complete = head.length, False
         asked.have = len(data) - start
         asked.slot = self.door.infer.place(head) if self.scheme == "http" else None
@@ -248,7 +247,7 @@ class AtOnceHttp(FastHttp):
 
     def _let_go(self, asked: AtOnce) -> None:
         """Its body is not ours any more. The ticket knows the request, too: neither would go without the other."""
-        self.door.bodies.held -= asked.held
+        self.door.bodies.give_back(asked.held)
         asked.held, asked.pieces, asked.slot, asked.ticket = 0, [], None, None
 
     def _reply(self, asked: AtOnce, reply: Reply) -> None:

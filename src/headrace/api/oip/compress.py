@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from headrace.api.bodies import SMALL
 from headrace.api.errors import Problem
 from headrace.domain.errors import Invalid, TooLarge
 
@@ -59,8 +58,7 @@ async def unpacked(body: bytes, coding: str, at_most: int, hold: Callable[[int],
         size += len(step)
         if size > at_most:
             raise TooLarge(f"the body is larger than {at_most} bytes once it is unpacked (oip.body_limit)")
-        if size > SMALL:
-            hold(len(step))
+        hold(len(step))
         found.append(step)
     return found[0] if len(found) == 1 else b"".join(found)
 

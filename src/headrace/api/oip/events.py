@@ -6,7 +6,7 @@ leaves is noticed at once, also between two answers: then the model is told that
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -55,15 +55,9 @@ def refusal(first: Answer, way: Way) -> Reply | None:
 
 
 class Events(Spoken):
-    """`until`: left when the last one is sent, or nobody reads any more."""
-
-    def __init__(self, answers: AsyncGenerator[Answer, None], blobs: BodyStore, way: Way, until: ExitStack) -> None:
+    def __init__(self, answers: AsyncGenerator[Answer, None], blobs: BodyStore, way: Way) -> None:
         super().__init__()
-        self._answers, self._blobs, self._way, self._until = answers, blobs, way, until
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._until:
-            await super().__call__(scope, receive, send)
+        self._answers, self._blobs, self._way = answers, blobs, way
 
     async def speak(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self._answers) as answers:

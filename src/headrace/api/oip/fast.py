@@ -171,13 +171,13 @@ class FastHttp(Http1):
         if exchange.response_complete or exchange.error is not None:
             return
         exchange.add(body)
-        if exchange.size <= HIGH_WATER_LIMIT:
-            return
         try:
             self._count(exchange, len(body))
         except (TooLarge, Unavailable) as error:
             exchange.fail(error)
         else:
+            if exchange.size <= HIGH_WATER_LIMIT:
+                return
             if exchange.waiter is None:  # nobody knows yet who it is, or it is not its turn
                 self.flow.pause_reading()
         self._start_if_due(exchange)

@@ -1,16 +1,15 @@
 """The four routes that ask a model: one answer or any number of them, tensors or a plain object."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headrace.api.bodies import SMALL, Room
 from headrace.api.endpoint import Call, NoQuery
-from headrace.api.limits import body_pieces, drained
+from headrace.api.limits import drained, whole_body
 from headrace.api.oip import errors, generate, metadata
 from headrace.api.oip.events import BINARY, EVENTS, Events, Way, first_within, refusal
 from headrace.api.oip.infer import Asked, Infer, Inquiry, Reply, gone, header_id, identifier_of, refused
@@ -33,38 +32,31 @@ class Inferences:
         self._rooms, self._infer = rooms, infer
 
     async def infer(self, call: NoBody) -> Response:
-        with self._rooms.bodies.room() as room:
-            reply = await self._infer.reply(self._asked(call, room))
-        return await _response(call.request, reply)
+        return await _response(call, await self._infer.reply(self._asked(call)))
 
     async def infer_stream(self, call: NoBody) -> Response:
         """A model that gives one answer makes one event."""
         version = await self._version(call)
-        with ExitStack() as until:
-            asked = _plain(self._asked(call, until.enter_context(self._rooms.bodies.room())))
-            if not metadata.tensors_of(version).streams:
-                return await _response(call.request, _as_event(await self._infer.reply(asked)))
-            return await self._events(call, asked, bytes, until)
+        asked = _plain(self._asked(call))
+        if not metadata.tensors_of(version).streams:
+            return await _response(call, _as_event(await self._infer.reply(asked)))
+        return await self._events(call, asked, bytes)
 
     async def generate(self, call: Call[NoQuery, bytes]) -> Response:
         version = await self._version(call)
-        with self._rooms.bodies.room() as room:
-            asked, shape = self._meant(call, version, room)
-            if metadata.tensors_of(version).streams == "only":
-                return await _response(call.request, await self._only(asked, shape))
-            return await _response(call.request, await self._generated(asked, shape))
+        asked, shape = self._meant(call, version)
+        if metadata.tensors_of(version).streams == "only":
+            return await _response(call, await self._only(asked, shape))
+        return await _response(call, await self._generated(asked, shape))
 
     async def generate_stream(self, call: Call[NoQuery, bytes]) -> Response:
         version = await self._version(call)
-        with ExitStack() as until:
-            asked, shape = self._meant(call, version, until.enter_context(self._rooms.bodies.room()))
-            if not metadata.tensors_of(version).streams:
-                return await _response(call.request, _as_event(await self._generated(asked, shape)))
-            return await self._events(call, asked, shape, until, generates=True)
+        asked, shape = self._meant(call, version)
+        if not metadata.tensors_of(version).streams:
+            return await _response(call, _as_event(await self._generated(asked, shape)))
+        return await self._events(call, asked, shape, generates=True)
 
-    def _meant(
-        self, call: Call[NoQuery, bytes], version: Version, room: Room
-    ) -> tuple[Asked, Callable[[bytes], bytes]]:
+    def _meant(self, call: Call[NoQuery, bytes], version: Version) -> tuple[Asked, Callable[[bytes], bytes]]:
         """The infer request, and what of its answers is shown. Raises Invalid."""
         raw = generate.request(call.body, metadata.tensors_of(version))
         is_request, with_id = raw is call.body, generate.has_id(call.body)
@@ -73,7 +65,7 @@ class Inferences:
             return raw
 
         shape = bytes if is_request else lambda answer: generate.answer(answer, with_id=with_id)
-        return _plain(replace(self._asked(call, room), body=body)), shape
+        return _plain(replace(self._asked(call), body=body)), shape
 
     async def _generated(self, asked: Asked, shape: Callable[[bytes], bytes]) -> Reply:
         reply = await self._infer.reply(asked)
@@ -86,17 +78,15 @@ class Inferences:
         call: Call[NoQuery, Any],
         asked: Asked,
         shape: Callable[[bytes], bytes],
-        until: ExitStack,
         *,
         generates: bool = False,
     ) -> Response:
-        """`until`: left when the last event is sent."""
         identifier = identifier_of(asked.headers.get(b"x-request-id"))
         try:
             answers, limit = await self._stream(asked, identifier)
         except Exception as error:  # noqa: BLE001 - whatever it is becomes JSON
-            return await _response(call.request, refused(error, identifier))
-        return Events(answers, self._rooms.blobs, Way(identifier, limit, shape, generates), until.pop_all())
+            return await _response(call, refused(error, identifier))
+        return Events(answers, self._rooms.blobs, Way(identifier, limit, shape, generates))
 
     async def _stream(self, asked: Asked, identifier: str) -> tuple[AsyncGenerator[Answer, None], float | None]:
         inquiry = await self._infer.inquiry(asked, identifier)
@@ -130,18 +120,12 @@ class Inferences:
         except Exception as error:  # noqa: BLE001 - whatever it is becomes JSON
             return refused(error, identifier)
 
-    def _asked(self, call: Call[NoQuery, Any], room: Room) -> Asked:
-        settings, request = self._rooms.settings, call.request
+    def _asked(self, call: Call[NoQuery, Any]) -> Asked:
+        settings, request, room = self._rooms.settings, call.request, call.room
 
         async def body() -> bytes:
-            deadline = settings.server.body_deadline
-            pieces, size = list[bytes](), 0
-            async for piece in body_pieces(request, settings.oip.body_limit, deadline, "oip.body_limit", packed=True):
-                size += len(piece)
-                if size > SMALL:
-                    room.grow(len(piece))
-                pieces.append(piece)
-            return b"".join(pieces)
+            at_most, deadline = settings.oip.body_limit, settings.server.body_deadline
+            return await whole_body(request, room, at_most, deadline, "oip.body_limit", packed=True)
 
         return Asked(call.params["model"], call.params.get("version"), _headers(request), body, room)
 
@@ -170,9 +154,11 @@ def _as_event(reply: Reply) -> Reply:
     return Reply(OK, generate.event(reply.body), [(b"content-type", EVENTS.encode()), *kept])
 
 
-async def _response(request: Request, reply: Reply) -> Response:
+async def _response(call: Call[NoQuery, Any], reply: Reply) -> Response:
+    """To a request that is over."""
+    call.room.give_back()
     response = Response(reply.body, reply.status)
     response.raw_headers += reply.headers
-    if reply.status >= 400 and not gone(reply) and not await drained(request):  # noqa: PLR2004 - refused
+    if reply.status >= 400 and not gone(reply) and not await drained(call.request):  # noqa: PLR2004 - refused
         response.headers["Connection"] = "close"
     return response

@@ -15,9 +15,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from headrace.api.bodies import Room
 from headrace.api.callers import Callers
 from headrace.api.errors import Problem
-from headrace.api.limits import body_pieces, drained
+from headrace.api.limits import drained, whole_body
 from headrace.api.oip import errors
 from headrace.api.oip.infer import Infer, caller_of, identifier_of, meta_of
 from headrace.api.oip.permits import ASK
@@ -70,17 +71,19 @@ class ModelRoutes(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         request, asked = Request(scope, receive), self._asked(scope)
-        try:
-            response = None if asked is None else await self._answer(request, asked)
-        except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes JSON
-            response = errors.answer(error)
-            if not await drained(request):
-                response.headers["Connection"] = "close"
-        if response is None:
-            other = next(one for one in self._others if one.matches(scope)[0] is Match.FULL)
-            await other.handle(scope, receive, send)
-        else:
-            await response(scope, receive, send)
+        with self._rooms.bodies.room() as room:
+            try:
+                response = None if asked is None else await self._answer(request, asked, room)
+            except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes JSON
+                room.give_back()
+                response = errors.answer(error)
+                if not await drained(request):
+                    response.headers["Connection"] = "close"
+            if response is None:
+                other = next(one for one in self._others if one.matches(scope)[0] is Match.FULL)
+                await other.handle(scope, receive, send)
+            else:
+                await response(scope, receive, send)
 
     def _asked(self, scope: Scope) -> _Asked | None:
         """None: the path is the server's own."""
@@ -98,7 +101,7 @@ class ModelRoutes(BaseRoute):
                 return _Asked(segments)
         return None
 
-    async def _answer(self, request: Request, asked: _Asked) -> Response | None:
+    async def _answer(self, request: Request, asked: _Asked, room: Room) -> Response | None:
         """None when no model declares the path."""
         found = await self._routes.at(asked.rest)
         if not found:
@@ -115,22 +118,21 @@ class ModelRoutes(BaseRoute):
             fitting = [each for each in found if each.method == one.method]
             version = await self._routes.meant(principal, fitting, asked.shown)
         request.scope[ROUTE] = one.path
-        return await self._relayed(request, asked, version)
+        return await self._relayed(request, asked, version, room)
 
     async def _principal(self, request: Request) -> Principal:
         headers = dict(reversed(request.scope["headers"]))
         self._restrictions.check("inference", headers)
         return await self._callers.allowed(ASK, *caller_of(headers))
 
-    async def _relayed(self, request: Request, asked: _Asked, version: Version) -> Response:
+    async def _relayed(self, request: Request, asked: _Asked, version: Version, room: Room) -> Response:
         oip, headers = self._rooms.settings.oip, dict(reversed(request.scope["headers"]))
         deadline = self._rooms.settings.server.body_deadline
-        body = body_pieces(request, oip.body_limit, deadline, "oip.body_limit", packed=True)
-        pieces = [piece async for piece in body]
+        body = await whole_body(request, room, oip.body_limit, deadline, "oip.body_limit", packed=True)
         identifier = identifier_of(headers.get(b"x-request-id"))
         head = msgspec.json.encode(self._head(request, asked))
         meta = meta_of(headers, version.key.model) | {"id": identifier, HEAD: str(len(head))}
-        question = Question({"": b"".join([head, *pieces])}, Form.HTTP, meta=meta)
+        question = Question({"": head + body}, Form.HTTP, meta=meta)
         await self._infer.used(version)
         run = version.timeout.run / 1000
         answers = self._rooms.ask.stream(version.key, question, patience=oip.patience, timeout=run)

@@ -39,8 +39,8 @@ def door(rooms: Rooms, infer: Infer) -> Door:
     rest = Rest(rooms, infer)
     callers = Callers(rooms.keys, rooms.settings)
     base = rooms.settings.oip.base_path.rstrip("/")
-    under = ("/v2/", f"{base}/v2/")
-    return Door(_Table(rest.rows(), base), CallersGate(callers), rooms.settings.server, Contract(under, errors.answer))
+    contract, gate = Contract(("/v2/", f"{base}/v2/"), errors.answer), CallersGate(callers)
+    return Door(_Table(rest.rows(), base), gate, rooms.settings.server, contract, bodies=rooms.bodies)
 
 
 class _Table(Table):

@@ -40,7 +40,8 @@ NoBody = Call[NoQuery, None]
 
 def door(rooms: Rooms) -> Door:
     gate = CallersGate(Callers(rooms.keys, rooms.settings))
-    return Door(Table(Routes(rooms).rows()), gate, rooms.settings.server, Contract(("/v1/",), chunks.refused))
+    contract = Contract(("/v1/",), chunks.refused)
+    return Door(Table(Routes(rooms).rows()), gate, rooms.settings.server, contract, bodies=rooms.bodies)
 
 
 @dataclass(frozen=True, slots=True)

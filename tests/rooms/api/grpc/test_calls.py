@@ -8,6 +8,7 @@ import grpc.aio
 import pytest
 from rooms.api.grpc.peers import HELLO, Wire, call, message, served, wire
 
+from headrace.api.bodies import Bodies
 from headrace.api.grpc import http2
 from headrace.api.grpc.calls import Limits
 
@@ -133,7 +134,10 @@ async def test_a_message_over_the_limit() -> None:
 
 
 async def test_all_connections_together_have_a_limit() -> None:
-    async with served(Limits(bodies=4 << 20)) as door, grpc.aio.insecure_channel(f"127.0.0.1:{door.port}") as channel:
+    async with (
+        served(Limits(bodies=Bodies(4 << 20))) as door,
+        grpc.aio.insecure_channel(f"127.0.0.1:{door.port}") as channel,
+    ):
         calls = [channel.unary_unary("/t/Slow")(bytes(2 << 20)) for _ in range(8)]
         codes = [asyncio.ensure_future(_code(call)) for call in calls]
         done, _ = await asyncio.wait(codes, return_when=asyncio.FIRST_COMPLETED, timeout=10)

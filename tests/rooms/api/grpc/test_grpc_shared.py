@@ -8,6 +8,7 @@ import pytest
 from rooms.api.grpc.peers import ASK, listening
 from rooms.api.grpc.test_calls import failure
 
+from headrace.api.bodies import Bodies
 from headrace.api.endpoint import NOBODY
 from headrace.api.grpc.calls import Limits, Method
 from headrace.api.grpc.door import Door
@@ -30,7 +31,7 @@ async def shared():
         return b"%d %d" % (len(message), door.held)
 
     told_of = Method(ASK, SharedTensors(told, regions, 6 * SIZE).unary)
-    door = Door({"/t/Told": told_of}, _admit, Limits(bodies=4 * SIZE))
+    door = Door({"/t/Told": told_of}, _admit, Limits(bodies=Bodies(4 * SIZE)))
     async with listening(door) as port, grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield door, channel.unary_unary("/t/Told")
     regions.unregister("team")

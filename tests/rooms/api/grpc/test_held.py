@@ -7,6 +7,7 @@ import zlib
 import pytest
 from rooms.api.grpc.peers import call, message, request, served, wire
 
+from headrace.api.bodies import Bodies
 from headrace.api.grpc import http2
 from headrace.api.grpc.calls import Limits
 from headrace.api.grpc.http2 import ErrorCode
@@ -64,7 +65,7 @@ async def test_a_call_that_is_reset_before_it_begins_counts_no_longer() -> None:
 
 async def test_messages_of_a_stream_count_as_long_as_somebody_works_on_them() -> None:
     limit, one, count = 20 << 20, 4 << 20, 12
-    async with served(Limits(bodies=limit)) as door, wire(door.port) as found:
+    async with served(Limits(bodies=Bodies(limit))) as door, wire(door.port) as found:
         found.write(start("/t/Keep"))
         sending = asyncio.ensure_future(send(found, message(bytes(one)) * count, last=True))
         await settles(lambda: len(door.keeper.sizes) >= 4)
@@ -80,7 +81,7 @@ async def test_messages_of_a_stream_count_as_long_as_somebody_works_on_them() ->
 
 async def test_a_message_counts_while_it_is_unpacked() -> None:
     packed = zlib.compress(bytes(60 << 20), 1)
-    async with served(Limits(bodies=20 << 20)) as door, wire(door.port) as found:
+    async with served(Limits(bodies=Bodies(20 << 20))) as door, wire(door.port) as found:
         tracemalloc.start()
         for number in (1, 3, 5):
             found.write(start("/t/Slow", (b"grpc-encoding", b"deflate"), stream=number))

@@ -211,8 +211,8 @@ class Held(Echo):
 
 @pytest.fixture
 async def held(tmp_path):
-    """Room for four regions of all requests together; each request may have ten."""
-    said = OipSettings(shared_memory="/oip_", body_limit=10_000, bodies_limit=4_000)
+    """Room for four regions of all requests together, and what stands around them; each request may have ten."""
+    said = OipSettings(shared_memory="/oip_", body_limit=1_000_000, bodies_limit=410_000)
     async with house(tmp_path, oip=said) as home:
         dialect = Held()
         dialect.bodies = home.rooms.bodies
@@ -236,12 +236,13 @@ async def test_the_regions_of_all_requests_count_together(held, files, by, path)
         served(home) as wire,
         wire.client() as near,
         in_memory(home) as app,
-        region(near, files, content=bytes(1_000)),
+        region(near, files, content=bytes(100_000)),
     ):
         client = near if by == "fast path" else app
-        one = asks(where("in", 1_000))["inputs"]
-        fits, not_so = [await client.post(f"/v2/models/{path}", json={"inputs": one * times}) for times in (3, 5)]
-    assert (200, [3_000]) == (fits.status_code, dialect.held), fits.text
+        one = asks(where("in", 100_000))["inputs"]
+        bodies = [json.dumps({"inputs": one * times}) for times in (3, 5)]
+        fits, not_so = [await client.post(f"/v2/models/{path}", content=body) for body in bodies]
+    assert (200, [300_000 + len(bodies[0])]) == (fits.status_code, dialect.held), fits.text
     assert (503, "too many large requests are on their way in: try again later") == (
         not_so.status_code,
         not_so.json()["error"],

@@ -42,7 +42,7 @@ def door(rooms: Rooms) -> Door:
     server, oip = rooms.settings.server, rooms.settings.oip
     limits = Limits(
         message=oip.grpc_limit,
-        bodies=oip.bodies_limit,
+        bodies=rooms.bodies,
         connections=server.connections,
         body=server.body_deadline,
     )
