@@ -27,6 +27,7 @@ STATUS: Mapping[type[errors.HeadraceError], int] = {
     errors.Conflict: 409,
     errors.NotReady: 400,  # the deployment clients repeat load-process on 400 (contracts/modzy.md, B.4)
     errors.ModelFailed: 422,
+    errors.NotStarted: 503,
     errors.Unavailable: 503,
     errors.TooMuchWaiting: 429,
     errors.ReplicaLost: 503,
@@ -75,7 +76,7 @@ def status_of(error: errors.HeadraceError) -> int:
 
 def retry_after(error: errors.HeadraceError) -> int:
     """Whole seconds for Retry-After, at least 1; also for the doors that do not speak HTTP."""
-    seconds = error.retry_after if isinstance(error, errors.Unavailable) else None
+    seconds = error.retry_after if isinstance(error, (errors.Unavailable, errors.NotStarted)) else None
     return RETRY_AFTER if seconds is None else max(1, math.ceil(seconds))
 
 

@@ -15,7 +15,8 @@ HeadraceError
 │   └── TooMuchWaiting      the queue is full: nothing was stored
 ├── StorageFailed           the disk is full or broken: nothing was acknowledged
 ├── ModelFailed             the model answered with an error: this is a result, not a fault of ours
-│   └── LimitReached        the model went over one of its limits (time, memory, processes, disk, size)
+│   ├── LimitReached        the model went over one of its limits (time, memory, processes, disk, size)
+│   └── NotStarted          none of its replicas starts: nobody has asked the model anything yet
 └── ReplicaLost             a replica ended while it held a question; the question may be asked again
 """
 
@@ -95,6 +96,14 @@ class LimitReached(ModelFailed):
     def __init__(self, message: str, *, technical: str = "", suspect: int | None = None, together: int = 1) -> None:
         super().__init__(message, technical=technical)
         self.suspect, self.together = suspect, together
+
+
+class NotStarted(ModelFailed):
+    """`retry_after` as in Unavailable: the next start is tried then."""
+
+    def __init__(self, message: str, *, technical: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, technical=technical)
+        self.retry_after = retry_after
 
 
 class ReplicaLost(HeadraceError):

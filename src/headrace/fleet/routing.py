@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from headrace.dialects.dialect import ReplicaInfo
 from headrace.domain.clock import Millis, now
-from headrace.domain.errors import HeadraceError, ModelFailed, ReplicaLost, Unavailable
+from headrace.domain.errors import HeadraceError, ModelFailed, NotStarted, ReplicaLost, Unavailable
 from headrace.domain.ids import VersionKey
 from headrace.fleet.demand import Demand
 from headrace.fleet.pinned import Pinned
@@ -77,7 +77,7 @@ class Routing:
 
     @asynccontextmanager
     async def seat(self, key: VersionKey, patience: float) -> AsyncIterator[Seat]:
-        """Wait at most `patience` seconds. Raises Unavailable; ModelFailed when the version cannot start at all."""
+        """Wait at most `patience` seconds. Raises Unavailable; NotStarted when the version does not start."""
         with await self.any_seat(key, patience) as seat:
             yield seat
 
@@ -172,7 +172,7 @@ class Routing:
         if trouble is not None and trouble.refuse_until:
             for turn in line.callers:
                 if not turn.done():
-                    turn.set_result(trouble.error)
+                    turn.set_result(again(trouble.error, trouble.refuse_until))
         self._forget_empty(key)
 
     def _seat(self, key: VersionKey, replica: Replica) -> Seat:
@@ -200,7 +200,7 @@ class Routing:
         brief.set_result(seat.replica)
         try:
             seat.back(await self._wait(key, AWAY, brief=False, first=True))
-        except (Unavailable, ModelFailed) as error:
+        except (Unavailable, NotStarted) as error:
             raise ReplicaLost(f"the seat on {seat.engine} was given to others and none came back: {error}") from None
 
     async def _wait(self, key: VersionKey, patience: float | None, *, brief: bool, first: bool = False) -> Replica:
@@ -229,7 +229,7 @@ class Routing:
                 self._offer(line, left)
             self._forget_empty(key)
         if isinstance(given, HeadraceError):
-            raise again(given)
+            raise given
         return given
 
     def _offer(self, line: _Line, replica: Replica) -> None:
@@ -268,7 +268,8 @@ def _no_replica(patience: float, trouble: Trouble | None) -> str:
 
 def again(error: HeadraceError, refuse_until: Millis = 0) -> HeadraceError:
     """Each caller raises an error of its own: one object raised by many would collect all their tracebacks."""
-    if isinstance(error, ModelFailed):
-        return ModelFailed(error.message, technical=error.technical)
     soon = (refuse_until - now()) / 1000 if refuse_until else getattr(error, "retry_after", None)
+    if isinstance(error, ModelFailed):
+        sentence = f"no replica of this model starts: {error.message}"
+        return NotStarted(sentence, technical=error.technical, retry_after=soon)
     return Unavailable(error.message, technical=error.technical, retry_after=soon)

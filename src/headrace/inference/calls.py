@@ -18,7 +18,7 @@ from headrace.catalog.models import Models
 from headrace.dialects.calls import Call, Reply, Result
 from headrace.domain.account import Principal, Role, Status, User
 from headrace.domain.body import BodyStore, whole
-from headrace.domain.errors import HeadraceError, Invalid, NotFound, NotReady, Unavailable, Unsupported
+from headrace.domain.errors import HeadraceError, Invalid, NotFound, NotReady, NotStarted, Unavailable, Unsupported
 from headrace.domain.ids import VersionKey
 from headrace.domain.question import Answer
 from headrace.domain.tensor import TensorModel
@@ -27,7 +27,7 @@ from headrace.inference.measures import Measures
 
 DEEPEST = 8  # models in a chain that wait for each other
 LATE = "Request timeout expired"
-_STATUSES = {Unsupported: 501, Invalid: 400, Unavailable: 503}
+_STATUSES = {Unsupported: 501, Invalid: 400, Unavailable: 503, NotStarted: 503}
 
 logger = logging.getLogger(__name__)
 

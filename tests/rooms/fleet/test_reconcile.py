@@ -148,6 +148,7 @@ async def test_a_process_that_ends_while_loading_tells_the_end_of_its_log(tmp_pa
 
         here.runner.play = dying
         expected = (
+            "no replica of this model starts: "
             "the model's process ended before it was ready: it was ended by signal 11 (SIGSEGV); "
             "the last line of its log: Segmentation fault"
         )

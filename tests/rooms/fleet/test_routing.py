@@ -7,7 +7,7 @@ import pytest
 from rooms.fleet.acting import Shout, ask
 
 from headrace.domain.clock import now
-from headrace.domain.errors import LimitReached, ModelFailed, ReplicaLost, Unavailable
+from headrace.domain.errors import LimitReached, ModelFailed, NotStarted, ReplicaLost, Unavailable
 from headrace.domain.ids import VersionKey
 from headrace.fleet.demand import Demand
 from headrace.fleet.routing import Replica, Routing, Trouble
@@ -79,8 +79,9 @@ async def test_a_version_that_cannot_start_turns_everybody_away_at_once(routing:
         routing.tell(KEY, Trouble(ModelFailed("no module named torch"), now() + 60_000))
     late = await raised(routing, patience=60)
 
-    assert ["no module named torch"] * 2 == [str(early.result()), str(late)]
-    assert (ModelFailed, ModelFailed) == (type(early.result()), type(late))
+    assert ["no replica of this model starts: no module named torch"] * 2 == [str(early.result()), str(late)]
+    assert (NotStarted, NotStarted) == (type(early.result()), type(late))
+    assert 59 < late.retry_after <= early.result().retry_after <= 60
     assert early.result() is not late
 
 

@@ -414,7 +414,7 @@ async def test_a_version_that_cannot_start_turns_all_away(routing: Routing, hall
         await turns()
         routing.tell(KEY, Trouble(ModelFailed("no module named torch"), 1 << 60))
 
-    assert ["no module named torch"] * 2 == [str(one) for one in asked.result()]
+    assert ["no replica of this model starts: no module named torch"] * 2 == [str(one) for one in asked.result()]
     assert asked.result()[0] is not asked.result()[1]
 
 

@@ -56,6 +56,7 @@ CODES: Mapping[type[errors.HeadraceError], Code] = {
     errors.Unavailable: Code.UNAVAILABLE,
     errors.StorageFailed: Code.UNAVAILABLE,
     errors.ModelFailed: Code.INTERNAL,
+    errors.NotStarted: Code.UNAVAILABLE,
     errors.ReplicaLost: Code.UNAVAILABLE,
 }
 

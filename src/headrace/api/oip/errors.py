@@ -26,6 +26,7 @@ STATUS: Mapping[type[errors.HeadraceError], int] = {
     errors.Unsupported: 501,
     errors.NotReady: 503,
     errors.ModelFailed: 500,
+    errors.NotStarted: 503,
 }
 
 
