@@ -1,5 +1,6 @@
 """The one way in: find the endpoint, ask the gate, read and parse, call the handler, encode what it answers."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from headrace.api import errors, sentences
 from headrace.api.auth import Gate
 from headrace.api.bodies import Bodies, Room
 from headrace.api.crowd import BUSY, CROWDED
+from headrace.api.drain import goodbye
 from headrace.api.endpoint import Call, NoQuery, Row, Upload
 from headrace.api.limits import body_pieces, drained, whole_body
 from headrace.api.multipart import OVERHEAD
@@ -67,6 +69,9 @@ class Door(BaseRoute):
         with self._bodies.room() as room:
             try:
                 response = await self._answer(request, room)
+            except asyncio.CancelledError:  # the server stops, and there is no more time
+                response = self._contract.error(goodbye())
+                response.headers["Connection"] = "close"
             except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes JSON, unexpected things are logged
                 room.give_back()
                 response = self._contract.error(error)

@@ -3,7 +3,8 @@
 A connection that the kernel has made, and that we have not accepted yet, would be reset when the listening socket is
 closed. So what stands in that queue is taken in first, and only then, with nothing in between, the socket is closed.
 Who comes later is refused, and knows that nothing of his request was read. Connections that are open are finished by
-their protocol (oip/fast.py): answers that are owed are given, with Connection: close.
+their protocol (oip/fast.py): answers that are owed are given, with Connection: close. Who is still owed one when the
+time is over hears that there will be none: uvicorn calls off what is at work, and that says so before it ends.
 """
 
 import asyncio
@@ -16,6 +17,15 @@ from types import FrameType
 import uvicorn
 
 from headrace.api.dated import Dated
+from headrace.api.http1 import Http1
+from headrace.domain.errors import Unavailable
+
+LAST_WORDS = 1.0  # seconds for those that are told at the end of a drain that there is no more time
+
+
+def goodbye() -> Unavailable:
+    """What is said to a request that is called off because the server stops."""
+    return Unavailable("the server is shutting down")
 
 
 def last_connections(listeners: Sequence[socket.socket], close: Callable[[], None]) -> list[socket.socket]:
@@ -67,6 +77,11 @@ class Draining(uvicorn.Server):
             connection.settimeout(0)
             await loop.connect_accepted_socket(self._protocol, connection)
         await super().shutdown(sockets)
+        for open_one in list(self.server_state.connections):
+            if isinstance(open_one, Http1):
+                open_one.finish()
+        if self.server_state.tasks:  # they were called off
+            await asyncio.wait(self.server_state.tasks, timeout=LAST_WORDS)
 
     def _close_listeners(self) -> None:
         for server in self.servers:

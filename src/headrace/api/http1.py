@@ -45,6 +45,9 @@ class Http1(HttpToolsProtocol):
         self.connections.discard(self)  # now, not when its end is told: it counts no more
         self.transport.close()
 
+    def finish(self) -> None:
+        """At the end of a drain, when there is no more time. Tasks see to themselves."""
+
     def on_response_complete(self) -> None:
         self._idle_since = self.loop.time()
         super().on_response_complete()

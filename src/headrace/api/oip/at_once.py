@@ -15,6 +15,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headrace.api.bodies import Bodies
+from headrace.api.drain import goodbye
 from headrace.api.limits import SLOWEST
 from headrace.api.oip import compress
 from headrace.api.oip.exchange import Exchange
@@ -243,7 +244,16 @@ class AtOnceHttp(FastHttp):
             self._let_go(asked)
             if not asked.response_complete:  # the server's patience has ended
                 asked.response_complete = True
-                self.transport.abort()
+                self._asked = None
+                self._break_off(asked, said=False)
+
+    def finish(self) -> None:
+        """Also to who waits for an answer without a task."""
+        asked = self._asked
+        if asked is not None and asked.ticket is not None:
+            self.door.infer.withdraw(asked.ticket)
+            asked.keep_alive = False
+            self._reply(asked, refused(goodbye(), asked.identifier))
 
     def _let_go(self, asked: AtOnce) -> None:
         """Its body is not ours any more. The ticket knows the request, too: neither would go without the other."""

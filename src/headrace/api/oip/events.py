@@ -88,7 +88,13 @@ class Events(Spoken):
             async for later in answers:
                 await self._tell(later, send)
         except Exception as error:  # noqa: BLE001 - as above
-            await _piece(send, event(errors.refusal(error).body))
+            await _piece(send, self.broken_off(error))
+
+    def refused(self, error: Exception) -> Response:
+        return plain(refused(error, self._way.identifier))
+
+    def broken_off(self, error: Exception) -> bytes:
+        return event(errors.refusal(error).body)
 
     async def _tell(self, answer: Answer, send: Send) -> None:
         if answer.error is not None:

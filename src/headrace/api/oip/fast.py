@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from headrace.api.crowd import BUSY
+from headrace.api.drain import goodbye
 from headrace.api.errors import Problem
 from headrace.api.http1 import Http1
 from headrace.api.limits import LINGER, LINGER_BYTES, SLOWEST
@@ -251,6 +252,7 @@ class FastHttp(Http1):
             task.add_done_callback(self.tasks.discard)
 
     async def _answer(self, exchange: Exchange) -> None:
+        reply: Reply | None = None
         try:
             if exchange.refused is not None:
                 reply = refused(exchange.refused)
@@ -269,7 +271,16 @@ class FastHttp(Http1):
             exchange.room.give_back()
             if not exchange.response_complete:  # the server's patience has ended
                 exchange.response_complete = True
-                self.transport.abort()
+                self._break_off(exchange, said=reply is not None)
+
+    def _break_off(self, exchange: Waiting, *, said: bool) -> None:
+        """At the end of a drain. `said`: its answer is on its way, to a client that does not read it."""
+        if said or exchange.disconnected:
+            self.transport.abort()
+            return
+        exchange.keep_alive = False
+        self._write(exchange, refused(goodbye()))
+        self.transport.close()
 
     async def _read_rest(self, exchange: Exchange) -> None:
         if exchange.disconnected:

@@ -4,6 +4,7 @@ A route is found at the path that its model declares, and below the model: /v2/m
 version. The key and what it may do are checked as for an inference, and the model never sees the key.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from headrace.api.bodies import Room
 from headrace.api.callers import Callers
+from headrace.api.drain import goodbye
 from headrace.api.errors import Problem
 from headrace.api.limits import drained, whole_body
 from headrace.api.oip import errors
@@ -74,6 +76,9 @@ class ModelRoutes(BaseRoute):
         with self._rooms.bodies.room() as room:
             try:
                 response = None if asked is None else await self._answer(request, asked, room)
+            except asyncio.CancelledError:  # as in Door
+                response = errors.answer(goodbye())
+                response.headers["Connection"] = "close"
             except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes JSON
                 room.give_back()
                 response = errors.answer(error)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from headrace.api.hosts import SAFE
@@ -92,6 +93,12 @@ class Relayed(Spoken):
                 log.warning("an answer of a model's route broke off: %s", error.message)
                 return  # without an end: the connection is closed
             await send({"type": "http.response.body", "body": b""})
+
+    def refused(self, error: Exception) -> Response:
+        return plain(refused(error, self._identifier))
+
+    def broken_off(self, error: Exception) -> None:
+        """Without an end: the connection is closed."""
 
     async def _first(self, answers: AsyncGenerator[Answer, None]) -> Start | Reply:
         try:

@@ -39,7 +39,7 @@ class Chunks(Spoken):
             try:
                 first = await anext(pieces)
             except Exception as error:  # noqa: BLE001 - the last door: whatever it is becomes JSON
-                await refused(error)(scope, receive, send)
+                await self.refused(error)(scope, receive, send)
                 return
             headers = [(b"content-type", EVENTS.encode()), (b"x-accel-buffering", b"no")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -49,8 +49,14 @@ class Chunks(Spoken):
                 async for piece in pieces:
                     await _send(send, piece)
             except Exception as error:  # noqa: BLE001 - as above
-                end = event(error_body(error)[1])
+                end = self.broken_off(error)
             await send({"type": "http.response.body", "body": end})
+
+    def refused(self, error: Exception) -> Response:
+        return refused(error)
+
+    def broken_off(self, error: Exception) -> bytes:
+        return event(error_body(error)[1])
 
 
 async def _send(send: Send, piece: shapes.Completion) -> None:
