@@ -82,6 +82,41 @@ def test_a_value_that_does_not_fit_is_told_by_its_datatype(datatype: str) -> Non
         array_of([Input("x", datatype, (1,), ["1.5"], None)], (1,), "m")
 
 
+TOO_LARGE = [
+    ("FP16", 65_520.0),
+    ("FP16", -1e5),
+    ("BF16", 3.4e38),
+    ("FP32", 1e39),
+    ("FP32", -(10**39)),
+    ("FP32", 3.5e38),
+]
+
+
+@pytest.mark.parametrize("count", [2, 5_000])
+@pytest.mark.parametrize(("datatype", "value"), TOO_LARGE)
+def test_a_number_that_is_too_large_is_no_infinity(datatype: str, value: float, count: int) -> None:
+    """Not where few are read one by one, nor where many are read at once."""
+    known = facts(Spec("a", datatype, (-1,)))
+    values = [math.inf, *[1.5] * count, value]
+    if count > 2:
+        values[0] = 0.5  # with a bare infinity it is read as few are
+    [one] = decode(body(tensor("a", datatype, [len(values)], values)), known).inputs
+    with pytest.raises(Refused) as told:
+        array_of([one], one.shape, "m")
+    where = f"the value {float(value)!r} at index {count + 1}"
+    assert f"Unable to parse 'data': {where} is out of range for input 'a' of type {datatype}" == str(told.value)
+
+
+@pytest.mark.parametrize(("datatype", "most"), [("FP16", 65_504.0), ("BF16", 3.3895e38), ("FP32", 3.4028234e38)])
+@pytest.mark.parametrize("count", [1, 5_000])
+def test_the_largest_number_and_infinities_are_taken(datatype: str, most: float, count: int) -> None:
+    values = [most, -most, *["Infinity", None, -math.inf, math.nan][: 4 if count == 1 else 0]] * count
+    [one] = decode(body(tensor("a", datatype, [len(values)], values)), facts(Spec("a", datatype, (-1,)))).inputs
+    found = array_of([one], one.shape, "m").tolist()
+    assert all(map(math.isfinite, found[:2]))
+    assert ([math.inf, -math.inf] if count == 1 else []) == [one for one in found if math.isinf(one)]
+
+
 def test_an_id_that_no_text_may_be_is_not_told() -> None:
     request = decode(
         view(b'{"id":"a\\ud800","inputs":[{"name":"a","shape":[1],"datatype":"FP32","data":[1]}]}'), id="7"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from headrace.runners.harness.tensors import DATATYPES, Column, Input, as_bytes, buffer_of, elements
+from headrace.runners.harness.tensors import DATATYPES, Column, Input, as_bytes, buffer_of, check_range, elements
 
 try:
     np: Any = importlib.import_module("numpy")
@@ -59,7 +59,11 @@ def _from_values(name: str, values: list[Any], datatype: str, shape: tuple[int, 
         with np.errstate(over="ignore"):
             wide = np.frombuffer(buffer_of(name, "FP64", values, datatype), "f8") if values else np.empty(0)
             narrow = wide.astype(DTYPES[datatype])
-        return (_from_buffer(_bf16(narrow), "BF16", shape)) if datatype == "BF16" else narrow.reshape(shape)
+        if datatype == "BF16":
+            narrow = _from_buffer(_bf16(narrow), "BF16", narrow.shape)
+        if np.isinf(narrow).any():
+            check_range(name, datatype, wide.tolist(), narrow.tolist())
+        return narrow.reshape(shape)
     if not values:
         return np.empty(shape, DTYPES[datatype])
     return np.frombuffer(buffer_of(name, datatype, values), DTYPES[datatype]).reshape(shape)
@@ -130,7 +134,8 @@ def column_of(name: str, array: Any, declared: str | None) -> Column:
 def _cast(name: str, array: Any, datatype: str, declared: str) -> Any:
     if declared == "BYTES" or datatype == "BYTES" or not np.can_cast(array.dtype, DTYPES[declared], "same_kind"):
         raise Unfit(f"output '{name}' is {datatype}, and the model declares it as {declared}")
-    return array.astype(DTYPES[declared])
+    with np.errstate(over="ignore"):
+        return array.astype(DTYPES[declared])
 
 
 class Bf16Column(Column):

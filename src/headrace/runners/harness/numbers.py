@@ -47,4 +47,6 @@ class Numbers:
                     return None
             with np.errstate(over="ignore"):
                 values = values.astype(code)
+            if kind == "d" and np.isinf(values).any():  # JSON has none: they were too large
+                return None
         return memoryview(values).cast("B")

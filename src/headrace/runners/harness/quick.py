@@ -8,6 +8,7 @@ which also says what is wrong with it.
 from __future__ import annotations
 
 import array
+from math import isfinite
 from typing import Any, NamedTuple
 
 from headrace.runners.harness.arrays import DTYPES, np
@@ -60,6 +61,8 @@ class Quick:
                 if len(values) != plan.elements:
                     return None
                 raw = array.array(plan.code, values)
+                if plan.code == "f" and not isfinite(sum(raw)):  # perhaps of a number that is too large
+                    return None
             return {plan.name: np.ndarray(plan.shape, plan.dtype, raw)}
         except (ValueError, TypeError, OverflowError, MemoryError):
             return None

@@ -9,7 +9,7 @@ import array
 import math
 import random
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 # bytes of one element (0: each has its own length), type code of the module array, numpy's name
@@ -260,7 +260,10 @@ def buffer_of(name: str, datatype: str, values: list[Any], wanted: str = "") -> 
         if code in "fd":
             if not kinds <= {float, int}:
                 values = [value if type(value) in (float, int) else _WORDS[value] for value in values]
-            return array.array(code, values)
+            made = array.array(code, values)
+            if code == "f" and not math.isfinite(sum(made)):  # the module array makes infinities of what is too large
+                check_range(name, datatype, values, made)
+            return made
         if not kinds <= {int}:
             values = [_whole(value) for value in values]
         return array.array(code, values)
@@ -272,6 +275,16 @@ def buffer_of(name: str, datatype: str, values: list[Any], wanted: str = "") -> 
         raise Refused(
             f"Unable to parse 'data': a value of input '{name}' is not of type {wanted or datatype}"
         ) from None
+
+
+def check_range(name: str, datatype: str, values: Iterable[float], made: Iterable[float]) -> None:
+    """Raises Refused where a number has become infinite by being made a `datatype`."""
+    for index, (value, one) in enumerate(zip(values, made, strict=True)):
+        if math.isinf(one) and not math.isinf(value):
+            raise Refused(
+                f"Unable to parse 'data': the value {float(value)!r} at index {index} is out of range "
+                f"for input '{name}' of type {datatype}"
+            )
 
 
 def _whole(value: Any) -> int:

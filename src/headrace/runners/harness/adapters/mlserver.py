@@ -24,6 +24,7 @@ from headrace.runners.harness.metrics import Sheet
 from headrace.runners.harness.tensors import DATATYPES, Input, Refused, Spec, flatten
 
 SETTINGS = "model-settings.json"
+NARROW = ("FP16", "BF16", "FP32")
 
 
 class MlServer(Adapter):
@@ -168,7 +169,11 @@ def _given(response: Any) -> Given:
             shape = shape if len(values) == math.prod(shape) else (len(values),)  # it may have counted letters
         if datatype not in DATATYPES or len(values) != math.prod(shape):
             raise Unfit(f"output '{one.name}' of {datatype} has {len(values)} elements and the shape {list(shape)}")
-        outputs[one.name] = array_of([Input(one.name, datatype, shape, values, None)], shape, "")
+        kind = "FP64" if datatype in NARROW else datatype  # what is too large for it is made an infinity later
+        try:
+            outputs[one.name] = array_of([Input(one.name, kind, shape, values, None)], shape, "")
+        except Refused:
+            raise Unfit(f"output '{one.name}' holds values that are not of its type {datatype}") from None
         datatypes[one.name] = datatype
         if said := _parameters(one.parameters):
             parameters[one.name] = said
