@@ -96,7 +96,7 @@ def _hints(said: _Parameters, owner: str) -> Hints:
     """The same for both doors. Raises Invalid for what it does not understand: ignored, it would seem to hold."""
     microseconds = 0 if said.timeout is None else _whole(said.timeout)
     if microseconds is None:
-        raise _wrong("timeout", said.timeout, f"a whole number of microseconds from 0 to {LARGEST}")
+        raise wrong("timeout", said.timeout, f"a whole number of microseconds from 0 to {LARGEST}")
     start, end = _true("sequence_start", said.sequence_start), _true("sequence_end", said.sequence_end)
     sequence = _sequence(said.sequence_id)
     if not microseconds and not sequence:
@@ -111,7 +111,7 @@ def _sequence(said: Any) -> int | str:
         return 0
     sequence = said if isinstance(said, str) else _whole(said)
     if sequence is None:
-        raise _wrong("sequence_id", said, f"a whole number from 1 to {LARGEST}, or a text")
+        raise wrong("sequence_id", said, f"a whole number from 1 to {LARGEST}, or a text")
     if isinstance(sequence, str) and len(sequence) > LONGEST_ID:
         raise Invalid(f"sequence_id has {len(sequence)} characters, and may have {LONGEST_ID}")
     return sequence
@@ -126,10 +126,11 @@ def _whole(said: Any) -> int | None:
 
 def _true(name: str, said: Any) -> bool:
     if said is not None and not isinstance(said, bool):
-        raise _wrong(name, said, "true or false")
+        raise wrong(name, said, "true or false")
     return bool(said)
 
 
-def _wrong(name: str, said: Any, right: str) -> Invalid:
-    shown = msgspec.json.encode(said).decode()
+def wrong(name: str, said: Any, right: str) -> Invalid:
+    """Of a parameter with a value that it may not have."""
+    shown = repr(said) if isinstance(said, bytes) else msgspec.json.encode(said).decode()
     return Invalid(f"the parameter {name} should be {right}, not {shown[:SHOWN]}")

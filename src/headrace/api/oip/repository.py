@@ -5,11 +5,14 @@ With files a version is made of them first (loading.py).
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from headrace.api import sentences
 from headrace.api.endpoint import Call, Endpoint, NoQuery, Row
 from headrace.api.oip import metadata
 from headrace.api.oip.brought import Brought, brought
+from headrace.api.oip.hints import wrong
 from headrace.api.oip.loading import Loading, check_own
 from headrace.api.oip.shapes import IndexEntry, IndexRequest, Loaded, RepositoryRequest, Unloaded
 from headrace.api.rooms import Rooms
@@ -24,7 +27,7 @@ from headrace.domain.version import Step, StepState, Version, VersionStatus, mis
 from headrace.fleet.status import EngineStatus
 
 ROOM = 60.0  # seconds that a load waits for room beside other versions, above the version's own timeout
-UNLOAD = frozenset({"unload_dependents"})
+DEPENDENTS = "unload_dependents"  # a parameter of unload
 
 EDIT = (Action.DEPLOY_MODELS, Action.APPROVE_MODELS)
 
@@ -62,8 +65,7 @@ class Repository:
     async def unload_route(self, call: Raw) -> Unloaded:
         _check_repository(call)
         name = call.params["model"]
-        if given := _parameters(call.body).keys() - UNLOAD:
-            raise Invalid(f"unload does not know the parameter {', '.join(sorted(given))}")
+        check_unload(_parameters(call.body))
         await self.unload(call.principal, name)
         return Unloaded(name)
 
@@ -176,6 +178,15 @@ def _why_not(version: Version) -> str:
 
 def _steps(version: Version) -> tuple[Step, Step, Step]:
     return version.image_step, version.load, version.run
+
+
+def check_unload(parameters: Mapping[str, Any]) -> None:
+    """Raises Invalid."""
+    if unknown := parameters.keys() - {DEPENDENTS}:
+        raise Invalid(f"unload does not know the parameter {', '.join(sorted(unknown))}")
+    said = parameters.get(DEPENDENTS)
+    if said is not None and not isinstance(said, bool):
+        raise wrong(DEPENDENTS, said, "true or false")
 
 
 def _check_repository(call: Raw) -> None:

@@ -284,6 +284,19 @@ async def test_load_and_unload_in_tritons_and_in_kserves_form(triton, home, mode
 
 
 @pytest.mark.usefixtures("model")
+@pytest.mark.parametrize(
+    ("parameter", "shown"), [({"string_param": "x"}, '"x"'), ({"int64_param": 1}, "1"), ({"bytes_param": b"x"}, "b'x'")]
+)
+async def test_a_parameter_of_unload_of_another_type(triton, parameter, shown) -> None:
+    said = {"unload_dependents": pb.ModelRepositoryParameter(**parameter)}
+    code, details = await failure(
+        triton.RepositoryModelUnload(pb.RepositoryModelUnloadRequest(model_name="iris", parameters=said))
+    )
+    expected = f"the parameter unload_dependents should be true or false, not {shown}"
+    assert (grpc.StatusCode.INVALID_ARGUMENT, expected) == (code, details)
+
+
+@pytest.mark.usefixtures("model")
 async def test_who_may_not_deploy_does_not_unload(asks) -> None:
     code, _ = await failure(asks.RepositoryModelUnload(pb.RepositoryModelUnloadRequest(model_name="iris")))
 

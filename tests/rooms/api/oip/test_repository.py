@@ -147,6 +147,14 @@ async def test_unload_and_load_again(client):
     assert 200 == (await client.post(LOAD)).status_code
 
 
+@pytest.mark.parametrize(("value", "shown"), [("x", '"x"'), (1, "1"), ([True], "[true]")])
+async def test_a_parameter_of_unload_of_another_type(client, value, shown):
+    answer = await client.post(UNLOAD, json={"parameters": {"unload_dependents": value}})
+    expected = {"error": f"the parameter unload_dependents should be true or false, not {shown}"}
+    assert (400, expected) == (answer.status_code, answer.json())
+    assert 200 == (await client.post("/v2/models/echo/infer", json=request())).status_code
+
+
 async def test_a_load_that_fails_says_why_and_publishes_nothing(client, starts):
     await client.post(UNLOAD)
     starts.trouble = "no such file"

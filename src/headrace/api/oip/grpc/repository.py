@@ -1,12 +1,14 @@
 """The model repository's calls: Triton's and MLServer's form and KServe's, by one handler (contracts/oip.md, B4)."""
 
+from typing import Any
+
 from headrace.api.grpc.calls import Call
 from headrace.api.grpc.typed import written
 from headrace.api.oip.brought import brought
 from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.api.oip.proto import model_repository_pb2 as seldon
-from headrace.api.oip.repository import UNLOAD, Repository
-from headrace.domain.errors import Invalid, Unsupported
+from headrace.api.oip.repository import Repository, check_unload
+from headrace.domain.errors import Unsupported
 
 Load = pb.RepositoryModelLoadRequest
 Unload = pb.RepositoryModelUnloadRequest
@@ -24,16 +26,12 @@ class RepositoryCalls:
 
     async def load(self, call: Call, request: Load) -> pb.RepositoryModelLoadResponse:
         name = _name(request)
-        given = {
-            key: getattr(one, one.WhichOneof("parameter_choice") or "", None) for key, one in request.parameters.items()
-        }
-        await self._repository.load(call.principal, name, brought(given))
+        await self._repository.load(call.principal, name, brought(_parameters(request)))
         return pb.RepositoryModelLoadResponse(model_name=name, isLoaded=True)
 
     async def unload(self, call: Call, request: Unload) -> pb.RepositoryModelUnloadResponse:
         name = _name(request)
-        if given := set(request.parameters) - UNLOAD:
-            raise Invalid(f"unload does not know the parameter {', '.join(sorted(given))}")
+        check_unload(_parameters(request))
         await self._repository.unload(call.principal, name)
         return pb.RepositoryModelUnloadResponse(model_name=name, isUnloaded=True)
 
@@ -62,6 +60,11 @@ def _name(request: Load | Unload) -> str:
     if request.repository_name:
         raise _unsupported()
     return request.model_name
+
+
+def _parameters(request: Load | Unload) -> dict[str, Any]:
+    given = request.parameters
+    return {key: getattr(one, one.WhichOneof("parameter_choice") or "", None) for key, one in given.items()}
 
 
 def _unsupported() -> Unsupported:
