@@ -20,6 +20,8 @@ from headrace.domain.errors import ModelFailed, Unsupported
 from headrace.domain.question import Answer, Fault, Form, Question
 from headrace.domain.replica import Hardware, Launch
 from headrace.images.claims import read_claims, read_nature
+from headrace.images.formats.mlserver import PINNED
+from headrace.images.formats.mlserver import RUNTIMES as NEEDED
 from headrace.inference.measures import Measures
 from headrace.runners.environments import Environments
 from headrace.runners.needs import Besides
@@ -288,6 +290,54 @@ async def test_a_folder_of_mlserver_unmodified(workshop, tmp_path) -> None:
         "Age": ("INT32", [2, 1], [34, 22]),
     } == outputs(table)
     assert ("negative", {"status": "422"}) == (failed.error, failed.meta)
+
+
+SK = """
+import joblib, numpy as np
+from sklearn.linear_model import LinearRegression
+x = np.arange(40.0).reshape(20, 2)
+joblib.dump(LinearRegression().fit(x, x.sum(1)), "model.joblib")
+"""
+XG = """
+import numpy as np, xgboost
+x = np.arange(40.0).reshape(20, 2)
+xgboost.XGBRegressor(n_estimators=2).fit(x, x.sum(1)).save_model("model.json")
+"""
+LIGHT = """
+import lightgbm, numpy as np
+x = np.arange(400.0).reshape(200, 2)
+lightgbm.train({"verbose": -1}, lightgbm.Dataset(x, x.sum(1)), 2).save_model("model.bst")
+"""
+RUNTIMES = {  # MLServer's own: what makes a model of two columns for each, and what it says of three of them
+    "mlserver_sklearn.SKLearnModel": ("model.joblib", SK, "X has 3 features"),
+    "mlserver_xgboost.XGBoostModel": ("model.json", XG, "expected: 2, got 3"),
+    "mlserver_lightgbm.LightGBMModel": ("model.bst", LIGHT, "number of features in data (3) is not the same"),
+}
+OF_ALL = {f"mlserver-{one}=={PINNED}" for one in ("sklearn", "xgboost", "lightgbm")}.union(  # one environment
+    *(NEEDED[f"mlserver_{one}"] for one in ("sklearn", "xgboost", "lightgbm"))
+)
+
+
+@pytest.mark.parametrize("implementation", RUNTIMES)
+async def test_what_mlservers_own_runtimes_refuse(workshop, tmp_path, implementation: str) -> None:
+    file, program, says = RUNTIMES[implementation]
+    settings = {"name": "own", "implementation": implementation, "parameters": {"uri": f"./{file}"}}
+    files = {"model-settings_dot_json": json.dumps(settings), "requirements_dot_txt": "\n".join(sorted(OF_ALL))}
+    model = folder(tmp_path / "own", **files)
+    _, python, _ = await workshop.python(model)
+    await run(python, program, model)
+
+    async with workshop.serving(model) as (frames, _):
+        good, wide, text = await asked(
+            frames,
+            rest(tensor("x", "FP64", [1, 2], [1, 2])),
+            rest(tensor("x", "FP64", [1, 3], [1, 2, 3])),
+            rest(tensor("x", "BYTES", [1, 2], ["a", "b"])),
+        )
+
+    assert 1 == len(next(iter(outputs(good).values()))[2])
+    assert (Fault.REQUEST, True) == (wide.fault, says in (wide.error or "")), wide
+    assert Fault.REQUEST is text.fault, text
 
 
 # it counts the letters of its only text, as MLServer's example of custom JSON does, and wants the folder as its uri

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.runners.harness.adapters.adapter import Adapter, Asked, Given, HttpRequest, Pieces, Taker
+from headrace.runners.harness.adapters.blame import blaming_the_request
 from headrace.runners.harness.adapters.mlserver_metrics import Registered
 from headrace.runners.harness.adapters.mlserver_routes import Handlers
 from headrace.runners.harness.adapters.one import only_one
@@ -25,6 +26,7 @@ from headrace.runners.harness.tensors import DATATYPES, Input, Refused, Spec, fl
 
 SETTINGS = "model-settings.json"
 NARROW = ("FP16", "BF16", "FP32")
+RUNTIMES = ("mlserver_sklearn", "mlserver_xgboost", "mlserver_lightgbm")
 
 
 class MlServer(Adapter):
@@ -44,6 +46,7 @@ class MlServer(Adapter):
                 raise RuntimeError("its load() returned False")
         model.ready = True
         self.streams = _streams(type(model), base)
+        self._refusals = _refusals(type(model))
         self.platform = self._settings.platform or "mlserver"
         self.inputs, self.outputs = _specs(model.inputs), _specs(model.outputs)
         self.cached = getattr(self._settings, "cache_enabled", False) is True
@@ -61,15 +64,16 @@ class MlServer(Adapter):
         return _given(response)
 
     async def _ask(self, request: Any) -> Any:
-        try:
-            return await self._model.predict(request)
-        except (TypeError, LookupError, AttributeError, ValueError) as error:
-            given = [one.name for one in request.inputs]
-            if missing := [spec.name for spec in self.inputs if spec.name not in given]:
-                raise Refused(
-                    f"the model failed without its input(s) {missing}, and got input(s) {given}: {message(error)}"
-                ) from error
-            raise
+        with blaming_the_request(*self._refusals):
+            try:
+                return await self._model.predict(request)
+            except (TypeError, LookupError, AttributeError, ValueError) as error:
+                given = [one.name for one in request.inputs]
+                if missing := [spec.name for spec in self.inputs if spec.name not in given]:
+                    raise Refused(
+                        f"the model failed without its input(s) {missing}, and got input(s) {given}: {message(error)}"
+                    ) from error
+                raise
 
     def stream(self, arrays: dict[str, Any], asked: Asked, taker: Taker) -> None:
         with self._context(self._settings):
@@ -113,6 +117,20 @@ def _streams(kind: Any, base: Any) -> str:
     if kind.predict_stream is base.predict_stream:
         return ""
     return "only" if kind.predict is base.predict else "also"
+
+
+def _refusals(kind: Any) -> tuple[type[BaseException], ...]:
+    """What MLServer's own runtimes raise for data that the library behind them does not take.
+
+    () for all others: there an error may be one of the owner's code.
+    """
+    package = kind.__module__.partition(".")[0]
+    if package not in RUNTIMES:
+        return ()
+    if package == "mlserver_lightgbm":
+        library: Any = importlib.import_module("lightgbm")
+        return (library.basic.LightGBMError, ValueError, TypeError)
+    return (ValueError, TypeError)  # XGBoost's is one of them
 
 
 def _settings(folder: Path) -> Any:
