@@ -292,6 +292,28 @@ async def test_a_folder_of_mlserver_unmodified(workshop, tmp_path) -> None:
     assert ("negative", {"status": "422"}) == (failed.error, failed.meta)
 
 
+BEYOND = """
+from mlserver import MLModel, types
+
+class Beyond(MLModel):
+    async def predict(self, payload):
+        kind = payload.inputs[0].datatype
+        data = [1e39, -1e39] if kind == "FP32" else [300, 1]
+        output = types.ResponseOutput(name="y", datatype=kind, shape=[2], data=data)
+        return types.InferenceResponse(model_name=self.name, outputs=[output])
+"""
+
+
+async def test_numbers_of_a_class_of_mlserver_that_are_too_large(workshop, tmp_path) -> None:
+    settings = '{"name": "beyond", "implementation": "models.Beyond"}'
+    model = folder(tmp_path / "beyond", **{"model-settings_dot_json": settings, "models_dot_py": BEYOND})
+    async with workshop.serving(model) as (frames, _):
+        floats, whole = await asked(frames, *(rest(tensor("x", kind, [1], [1])) for kind in ("FP32", "INT8")))
+
+    assert {"y": ("FP32", [2], [None, None])} == outputs(floats)
+    assert (Fault.MODEL, "output 'y' holds values that are not of its type INT8") == (whole.fault, whole.error)
+
+
 SK = """
 import joblib, numpy as np
 from sklearn.linear_model import LinearRegression
