@@ -181,6 +181,8 @@ def test_one_input_its_outputs_and_votes(stubs, live):
     assert ("one", "binary output") == (found.input_name, found.result["text"])
     assert (1, 1, 0) == (found.job.total_input_count, found.job.completed_input_count, found.job.failed_input_count)
     assert 1_700_000_000 < found.start_time <= found.end_time
+    assert (live.model, "1.0.0", "echo") == (found.job.model.identifier, found.job.model.version, found.job.model.name)
+    assert "admin@localhost" == found.job.submitted_by == found.job.user.email
     picture = results.OutputIdentifier(result_identifier=one, output_identifier="picture.bin")
     assert bytes(range(256)) == stubs.results.GetResultOutput(picture).data
     with pytest.raises(grpc.RpcError, match=r"its outputs: results\.json, picture\.bin"):

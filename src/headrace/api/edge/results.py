@@ -8,10 +8,13 @@ from google.protobuf import empty_pb2, json_format, struct_pb2
 from headrace.api.edge.messages import LARGEST, filled
 from headrace.api.edge.proto import edge_jobs_pb2 as jobs
 from headrace.api.edge.proto import edge_results_pb2 as pb
+from headrace.api.edge.proto.edge_accounting_pb2 import AccountIdentifier, TeamIdentifier, UserIdentifier
+from headrace.api.edge.proto.edge_common_pb2 import ModelIdentifier
 from headrace.api.grpc.calls import Call
 from headrace.api.modzy import outputs
 from headrace.api.modzy.companies import Companies
 from headrace.api.modzy.shapes import results as shapes
+from headrace.api.modzy.shapes.jobs import Company
 from headrace.api.rooms import Rooms
 from headrace.domain.body import size_of, whole
 from headrace.domain.clock import Millis, now
@@ -48,25 +51,20 @@ class ResultCalls:
         """Times are seconds here: the fields hold 32 bits."""
         job, result = await self._found(call, request)
         up, down = (await self._history.votes(job)).get(result.name, (0, 0))
-        company = await self._companies.of(job, call.principal)
-        shown = shapes.one(job, company, result, {}, (up, down))
-        message = filled(
-            {"job": {"identifier": job.id, "submittedBy": shown.job.submitted_by, "model": shown.job.model}},
-            pb.Result(
-                input_name=result.name,
-                start_time=_seconds(result.started),
-                update_time=_seconds(result.ended),
-                end_time=_seconds(result.ended),
-                input_completed_time=_seconds(result.ended),
-                explained=job.explain,
-                engine=result.engine,
-                queue_time=min(result.queued, LARGEST),
-                model_latency=shown.model_latency,
-                access_key=job.key,
-                voting=pb.Voting(up=up, down=down),
-            ),
+        message = pb.Result(
+            job=_told(job, await self._companies.of(job, call.principal)),
+            input_name=result.name,
+            start_time=_seconds(result.started),
+            update_time=_seconds(result.ended),
+            end_time=_seconds(result.ended),
+            input_completed_time=_seconds(result.ended),
+            explained=job.explain,
+            engine=result.engine,
+            queue_time=min(result.queued, LARGEST),
+            model_latency=round(result.latency, 3),
+            access_key=job.key,
+            voting=pb.Voting(up=up, down=down),
         )
-        _tell_job(message.job, job)
         content: dict[str, Any] = await self._content(job, result) if result.ok else {"error": result.error}
         json_format.ParseDict(content, message.result)
         return message
@@ -133,13 +131,24 @@ class ResultCalls:
         return shapes.output_url(self._server.public_url.rstrip("/"), job.id, result.name, name)
 
 
-def _tell_job(told: pb.Result.Job, job: Job) -> None:
-    told.created_at, told.updated_at = _seconds(job.created), _seconds(job.updated)
-    told.submitted_at, told.finished = _seconds(job.submitted), job.over
-    told.total_input_count = job.total
-    told.completed_input_count, told.failed_input_count = job.completed, job.failed
-    told.input_size = min(job.input_bytes, LARGEST)
-    told.team.identifier, told.account.identifier = job.team, job.account
+def _told(job: Job, company: Company) -> pb.Result.Job:
+    version = job.version
+    return pb.Result.Job(
+        identifier=job.id,
+        created_at=_seconds(job.created),
+        updated_at=_seconds(job.updated),
+        model=ModelIdentifier(identifier=version.model, version=version.version, name=company.model_name),
+        user=UserIdentifier(identifier=company.user.identifier, email=company.user.email),
+        submitted_by=company.user.email,
+        team=TeamIdentifier(identifier=job.team),
+        account=AccountIdentifier(identifier=job.account),
+        total_input_count=job.total,
+        completed_input_count=job.completed,
+        failed_input_count=job.failed,
+        submitted_at=_seconds(job.submitted),
+        input_size=min(job.input_bytes, LARGEST),
+        finished=job.over,
+    )
 
 
 def _seconds(at: Millis) -> int:
