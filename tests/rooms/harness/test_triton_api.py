@@ -202,3 +202,10 @@ def test_a_model_without_a_config(made) -> None:
     assert [("x", "INT32", (-1, 3)), ("y", "INT32", (-1, 3))] == [one[:3] for one in (*model.inputs, *model.outputs)]
     assert 4 == model.max_batch_size
     assert [[1, 2, 3]] == model.run({"x": X.reshape(1, 3)}, Asked(None, {}, [])).outputs["y"].tolist()
+
+
+@pytest.mark.parametrize("named", ["backend", "platform"])
+def test_a_backend_that_does_not_read_the_file_is_told(tmp_path: Path, named: str) -> None:
+    (tmp_path / "config.pbtxt").write_text(CONFIG.replace("backend", named).replace("python", "onnxruntime"))
+    with pytest.raises(TypeError, match=r"names the backend onnxruntime, and 1/model\.py is for python"):
+        triton.load(tmp_path, "1/model.py", {}, NONE)

@@ -27,6 +27,12 @@ from headrace.runners.harness.calls import Calls
 from headrace.runners.harness.flow import DECOUPLED, Unwanted
 from headrace.runners.harness.tensors import UNSUPPORTED, Refused
 
+BACKENDS = {  # by the file that they read: what a config calls them as backend or platform
+    ".py": ("python",),
+    ".onnx": ("onnxruntime", "onnxruntime_onnx"),
+    ".pt": ("pytorch", "pytorch_libtorch"),
+}
+
 
 class PythonBackend(Configured):
     def __init__(self, folder: Path, path: str, config: Config, outside: Outside) -> None:
@@ -142,7 +148,11 @@ def load(folder: Path, path: str, _declared: dict[str, Any], outside: int) -> Ad
 
 
 def _backend(folder: Path, path: str, config: Config, outside: int) -> Adapter:
-    match Path(path).suffix:
+    suffix = Path(path).suffix
+    named = [name for name in (config.platform, config.backend) if name and name not in BACKENDS.get(suffix, (name,))]
+    if named:
+        raise TypeError(f"config.pbtxt names the backend {named[0]}, and {path} is for {BACKENDS[suffix][0]}")
+    match suffix:
         case ".py":
             return PythonBackend(folder, path, config, Outside(Calls.over(outside)))
         case ".onnx":

@@ -22,6 +22,7 @@ class Config:
         self.named: str = said.get("name") or ""
         self.name: str = self.named or folder.name
         self.platform: str = said.get("platform") or said.get("backend") or ""
+        self.backend: str = said.get("backend") or ""
         self.max_batch_size: int = said.get("max_batch_size") or 0
         self.decoupled = bool((said.get("model_transaction_policy") or {}).get("decoupled"))
         self.cached = (said.get("response_cache") or {}).get("enable") is True
