@@ -3,7 +3,7 @@
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
@@ -21,6 +21,29 @@ async def spooled(folder: Path, pieces: AsyncIterator[bytes], at_most: int) -> A
         path.unlink(missing_ok=True)
 
 
+@asynccontextmanager
+async def spooled_by(folder: Path, fill: Callable[[IO[bytes]], None], at_most: int) -> AsyncIterator[tuple[Path, int]]:
+    """The same for what `fill` writes, in a thread."""
+    path = folder / f"made-{secrets.token_hex(8)}"
+    try:
+        yield path, await asyncio.to_thread(_fill, path, fill, at_most)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _fill(path: Path, fill: Callable[[IO[bytes]], None], at_most: int) -> int:
+    try:
+        with _create(path) as file:
+            fill(file)
+            size = file.tell()
+            _sync(file)
+    except OSError as error:
+        raise _not_stored(error) from error
+    if size > at_most:
+        raise _too_large(at_most)
+    return size
+
+
 async def _write(path: Path, pieces: AsyncIterator[bytes], at_most: int) -> int:
     size = 0
     try:
@@ -28,12 +51,20 @@ async def _write(path: Path, pieces: AsyncIterator[bytes], at_most: int) -> int:
             async for piece in pieces:
                 size += len(piece)
                 if size > at_most:
-                    raise TooLarge(f"the file is larger than the {at_most} bytes allowed here")
+                    raise _too_large(at_most)
                 await asyncio.to_thread(file.write, piece)
             await asyncio.to_thread(_sync, file)
     except OSError as error:
-        raise StorageFailed(f"the file could not be stored: {error.strerror}", technical=str(error)) from error
+        raise _not_stored(error) from error
     return size
+
+
+def _too_large(at_most: int) -> TooLarge:
+    return TooLarge(f"the file is larger than the {at_most} bytes allowed here")
+
+
+def _not_stored(error: OSError) -> StorageFailed:
+    return StorageFailed(f"the file could not be stored: {error.strerror}", technical=str(error))
 
 
 def _create(path: Path) -> IO[bytes]:

@@ -15,8 +15,9 @@ from headrace.deployment.steps import LOOK, UNDER_WAY, StepKind, Steps
 from headrace.deployment.trial import planned, untried
 from headrace.deployment.turns import Turns
 from headrace.domain.clock import now
-from headrace.domain.errors import Conflict, Invalid, ModelFailed, NotReady, StorageFailed
+from headrace.domain.errors import Conflict, Invalid, ModelFailed, NotReady, StorageFailed, Unsupported
 from headrace.domain.ids import VersionKey
+from headrace.domain.image import FolderRecipe
 from headrace.domain.version import Step, StepState, Version, VersionStatus, missing_steps
 from headrace.fleet.reconcile import Fleet
 from headrace.images.registry.auth import Credentials
@@ -105,6 +106,12 @@ class Deployment:
                     return
                 await asyncio.sleep(LOOK)
             raise Conflict(f"another server is just putting an import of version {key} away: try again")
+
+    async def folder_of(self, version: Version) -> Path:
+        """Its model folder on this machine, only to be read. Raises Unsupported for a container image, ModelFailed."""
+        if not isinstance(version.recipe, FolderRecipe):
+            raise Unsupported(f"version {version.key} is a container image: it has no folder of files")
+        return await self._import_image.upkeep.folder_of(version.recipe)
 
     async def image_progress(self, key: VersionKey) -> Step:
         """Raises NotFound. A step that is FAILED says why in `error`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from headrace.catalog.versions import Versions
 from headrace.deployment.artefacts import Artefacts
@@ -33,6 +34,13 @@ class Upkeep:
         """What was brought in just now: for the other servers too. Raises StorageFailed."""
         if self._artefacts is not None:
             await self._artefacts.keep(recipe)
+
+    async def folder_of(self, recipe: FolderRecipe) -> Path:
+        """On this machine, and only to be read. Raises ModelFailed when it is nowhere, StorageFailed."""
+        folder = self._shelf.data.absolute() / recipe.folder
+        if self._artefacts is not None:
+            await self._artefacts.have_folder(folder)
+        return folder
 
     async def tidy_folders(self) -> None:
         """Not while a folder is being brought in: no version names it yet."""

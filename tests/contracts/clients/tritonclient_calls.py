@@ -185,10 +185,28 @@ async def brought(client, name):
         await client.load_model(name, config=json.dumps(ADDS), files={"file:8/model.py": TROUBLE})
     with check("what was loaded before goes on"):
         assert await client.is_model_ready(name)
-    with check("load with a config alone"), refused(Refusal, "together with the files"):
-        await client.load_model(name, config=json.dumps(ADDS))
+    await with_another_config(client, name)
     with check("unload what was loaded with files"):
         await client.unload_model(name)
+
+
+async def with_another_config(client, name):
+    """Of the version 7.0.1 that came with the requests before."""
+    with check("load with the config that it has"):
+        await client.load_model(name, config=json.dumps(ADDS))
+        answer = await client.infer(name, [tensor("x", "FP32", np.float32([[1, 2]]))])
+        same("7.0.1", answer.get_response(**AS_JSON)["model_version"])
+    with check("load with another config alone"):
+        other = ADDS | {"parameters": {"k": {"string_value": "w"}}}
+        await client.load_model(name, config=json.dumps(other))
+        answer = await client.infer(name, [tensor("x", "FP32", np.float32([[1, 2]]))])
+        same(np.float32([[3, 4]]), answer.as_numpy("y"))
+        told = await client.get_model_config(name, **AS_JSON)
+        same({"k": {"string_value": "w"}}, told.get("config", told)["parameters"])
+    with check("load with a config that does not work"), refused(Refusal, name, "nosuchbackend"):
+        await client.load_model(name, config=json.dumps(ADDS | {"backend": "nosuchbackend"}))
+    with check("load with a config of a model of another kind"), refused(Refusal, "layout of a Triton repository"):
+        await client.load_model("files", config="{}")
 
 
 async def counted(client, name):

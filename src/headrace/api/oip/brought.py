@@ -1,6 +1,7 @@
 """What a load request brings with it: files and a configuration (contracts/oip.md, A15), as the folder of a model.
 
-`file:<path>` is a file: base64 by REST, bytes by gRPC. `config` is a ModelConfig as JSON, and becomes the config.pbtxt.
+`file:<path>` is a file: base64 by REST, bytes by gRPC. `config` is a ModelConfig as JSON, and becomes the config.pbtxt;
+alone it is for the folder of the version that is there.
 """
 
 import base64
@@ -10,7 +11,8 @@ import io
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import IO
 
 from headrace.domain.errors import Invalid
 
@@ -18,7 +20,7 @@ FILE, CONFIG, CONFIG_FILE = "file:", "config", "config.pbtxt"
 TESTS = "test_input"  # files of this folder are tried before the version is published
 MOST_FILES = 10_000
 LONGEST_PATH = 1_000  # characters
-_CONFIG_TEXT = "headrace.api.oip.config_text"  # imported when somebody brings one: it takes a tenth of a second
+CONFIG_TEXT = "headrace.api.oip.config_text"  # imported when somebody brings one: it takes a tenth of a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,20 @@ class Brought:
         first = [PurePosixPath(path).parts[0] for path in self.files if "/" in path]
         return max((int(one) for one in first if one.isdecimal() and one.isascii() and len(one) < 10), default=1)  # noqa: PLR2004 - digits of a version
 
-    def archive(self) -> bytes:
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
+    @property
+    def config_alone(self) -> bytes | None:
+        """The text of a config.pbtxt, where nothing else was brought: all else is to stay as it is."""
+        return self.files[CONFIG_FILE] if self.files.keys() == {CONFIG_FILE} else None
+
+    def pack(self, file: IO[bytes], base: Path | None = None) -> None:
+        """The folder as an archive. With a base, what that one has beside these files is in it, too."""
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for one in sorted(base.iterdir()) if base is not None else ():
+                archive.add(one, one.name, filter=lambda entry: None if entry.name in self.files else entry)
             for path, content in sorted(self.files.items()):
                 entry = tarfile.TarInfo(path)
                 entry.size, entry.mode = len(content), 0o644
                 archive.addfile(entry, io.BytesIO(content))
-        return buffer.getvalue()
 
 
 def brought(parameters: Mapping[str, object]) -> Brought | None:
@@ -51,11 +59,6 @@ def brought(parameters: Mapping[str, object]) -> Brought | None:
     if strange := [key for key in parameters if key != CONFIG and not key.startswith(FILE)]:
         raise Invalid(f"load does not know the parameter '{strange[0][:200]}': it takes 'config' and 'file:<path>'")
     files = {_path(key): _content(key, value) for key, value in parameters.items() if key != CONFIG}
-    if not files:
-        raise Invalid(
-            "load takes a config only together with the files of the model ('file:<version>/<name>'): "
-            "a version that is here stays as it was tested"
-        )
     if len(files) > MOST_FILES:
         raise Invalid(f"load takes at most {MOST_FILES} files, not {len(files)}")
     tests = {path: content for path, content in files.items() if path.startswith(f"{TESTS}/")}
@@ -90,5 +93,5 @@ def _content(key: str, value: object) -> bytes:
 def _as_text(config: object) -> bytes:
     if not isinstance(config, str):
         raise Invalid("the parameter 'config' should be the JSON of a ModelConfig, as a text")
-    found: bytes = importlib.import_module(_CONFIG_TEXT).as_text(config)
+    found: bytes = importlib.import_module(CONFIG_TEXT).as_text(config)
     return found

@@ -25,3 +25,12 @@ def as_json(text: str) -> dict[str, Any]:
     except (text_format.ParseError, json_format.SerializeToJsonError, ValueError, RecursionError):
         return {}
     return found
+
+
+def is_same(text: str, other: str) -> bool:
+    """Whether two config.pbtxt say the same. False for a text that is no config."""
+    try:
+        one, two = (text_format.Parse(said, model_config_pb2.ModelConfig()) for said in (text, other))
+    except text_format.ParseError:
+        return False
+    return bool(one == two)

@@ -5,17 +5,22 @@ request or else with zeros (deployment/trial.py). A version that fails on the wa
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import importlib
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import count
+from pathlib import Path
+from typing import IO
 
 from headrace.accounts import access
-from headrace.api.oip.brought import Brought
+from headrace.api.oip.brought import CONFIG_FILE, CONFIG_TEXT, Brought
 from headrace.api.rooms import Rooms
-from headrace.api.spool import spooled
+from headrace.api.spool import spooled_by
 from headrace.catalog.directory import has_address
 from headrace.deployment.steps import UNDER_WAY, StepKind
 from headrace.domain.account import Action, Principal
+from headrace.domain.body import Body
 from headrace.domain.clock import now
 from headrace.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from headrace.domain.ids import VersionKey
@@ -40,17 +45,39 @@ class Loading:
         """
         access.require(principal, Action.DEPLOY_MODELS)
         key = await self._draft(principal, name, found.number)
-        await self._bring_in(key, found)
+        await self._bring_in(key, found.pack)
         await self._rooms.deployment.load(key)
-        version = await self._rooms.versions.get(key)
-        for one, content in _tests(version, found).items():
+        tests = _tests(await self._rooms.versions.get(key), found)
+        await self._try(key, tests, _tried(found))
+        return key
+
+    async def changed(self, principal: Principal, name: str, found: Brought, base: Version) -> VersionKey:
+        """The same of the base's folder with another config, tried with the base's test files.
+
+        The base itself, where its config says the same. Raises Invalid too where it is no folder that has a config.
+        """
+        access.require(principal, Action.DEPLOY_MODELS)
+        folder = await self._rooms.deployment.folder_of(base)
+        if await asyncio.to_thread(_has_config, folder, found):
+            return base.key
+        key = await self._draft(principal, name, int(base.key.version.partition(".")[0]))
+        await self._bring_in(key, partial(found.pack, base=folder))
+        await self._rooms.deployment.load(key)
+        await self._try(
+            key, await self._rooms.test_inputs.all(base.key), "with this config the model failed on its tests"
+        )
+        return key
+
+    async def _try(self, key: VersionKey, tests: Mapping[str, Body], failed: str) -> None:
+        """Raises Invalid, which begins with `failed`."""
+        for one, content in tests.items():
             await self._rooms.test_inputs.put(key, one, one, content)
         await self._rooms.deployment.run(key)
+        version = await self._rooms.versions.get(key)
         seconds = (version.timeout.status + version.timeout.run) / 1000 + ROOM
         result = (await self._over(key, StepKind.RUN, seconds)).run_result
         if result is not None and result.error:
-            raise Invalid(f"{_tried(found)}: {result.error}")
-        return key
+            raise Invalid(f"{failed}: {result.error}")
 
     async def _draft(self, principal: Principal, name: str, number: int) -> VersionKey:
         """The first free one of the versions N.0.0, N.0.1 and so on."""
@@ -71,10 +98,9 @@ class Loading:
             with suppress(Conflict):  # it was deleted, and its jobs still name it; or another server was faster
                 return (await self._rooms.versions.create(next(free), principal.user.email, now())).key
 
-    async def _bring_in(self, key: VersionKey, found: Brought) -> None:
+    async def _bring_in(self, key: VersionKey, pack: Callable[[IO[bytes]], None]) -> None:
         limit = self._rooms.settings.server.upload_limit
-        archive = await asyncio.to_thread(found.archive)
-        async with spooled(self._rooms.spool, _whole(archive), limit) as (path, size):
+        async with spooled_by(self._rooms.spool, pack, limit) as (path, size):
             await self._rooms.deployment.import_archive(key, path, "model.tar", size)
         step = (await self._over(key, StepKind.IMAGE, LONGEST)).image_step
         if step.state is StepState.FAILED:
@@ -115,8 +141,17 @@ def check_own(principal: Principal, model: Model, name: str) -> None:
         raise Forbidden(f"model '{name}' belongs to {model.owner_email}: only its owner loads and unloads it")
 
 
-async def _whole(content: bytes) -> AsyncIterator[bytes]:
-    yield content
+def _has_config(folder: Path, found: Brought) -> bool:
+    """Whether this folder has the config that was brought. Raises Invalid where none would be read."""
+    config = folder / CONFIG_FILE
+    if not config.exists() and not any(one.name.isdecimal() and one.is_dir() for one in folder.iterdir()):
+        raise Invalid(
+            "a config alone is for models in the layout of a Triton repository (1/model.onnx and so on), and this one "
+            "has another: send its files, too"
+        )
+    text = config.read_text(errors="replace") if config.exists() else ""
+    same: bool = importlib.import_module(CONFIG_TEXT).is_same(text, (found.config_alone or b"").decode())
+    return same
 
 
 def _tests(version: Version, found: Brought) -> dict[str, bytes]:

@@ -83,17 +83,20 @@ class Repository:
     async def load(self, principal: Principal, name: str, found: Brought | None = None) -> None:
         """Raises NotFound, Forbidden, Invalid with the reason why it does not start.
 
-        With files it is a new version that is loaded, and the only one that is active afterwards.
+        With files it is a new version that is loaded, and the only one that is active afterwards. So it is with a
+        config alone, which is put into the folder of the version that would be loaded without it.
         """
         if found is None:
-            model = await self._own(principal, name)
-            await self._publish(name, VersionKey(model.identifier, await self._loadable(model, name)), only=False)
-        else:
-            await self._publish(name, await self._new(principal, name, found), only=True)
+            await self._publish(name, await self._there(principal, name), only=False)
+            return
+        there = None if found.config_alone is None else await self._there(principal, name)
+        await self._publish(name, await self._new(principal, name, found, there), only=True)
 
-    async def _new(self, principal: Principal, name: str, found: Brought) -> VersionKey:
+    async def _new(self, principal: Principal, name: str, found: Brought, there: VersionKey | None) -> VersionKey:
         try:
-            return await self._loading.version(principal, name, found)
+            if there is None:
+                return await self._loading.version(principal, name, found)
+            return await self._loading.changed(principal, name, found, await self._rooms.versions.get(there))
         except (Forbidden, StorageFailed):
             raise
         except HeadraceError as error:
@@ -132,6 +135,11 @@ class Repository:
         model = await self._rooms.directory.model(principal, name)
         check_own(principal, model, name)
         return model
+
+    async def _there(self, principal: Principal, name: str) -> VersionKey:
+        """Which of a model's versions to load, when nothing is brought. Raises NotFound, Forbidden, Invalid."""
+        model = await self._own(principal, name)
+        return VersionKey(model.identifier, await self._loadable(model, name))
 
     async def _loadable(self, model: Model, name: str) -> str:
         """The highest version that is active, else the highest that may become so."""

@@ -4,12 +4,13 @@ import base64
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.api.oip.brought import MOST_FILES, brought
+from headrace.api.oip.brought import MOST_FILES, Brought, brought
 from headrace.domain.errors import Invalid
 from headrace.runners.harness.adapters.pbtxt import Reader
 
@@ -27,9 +28,12 @@ def encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def unpacked(archive: bytes) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        return {one.name: files.extractfile(one).read() for one in files}
+def unpacked(found: Brought, base: Path | None = None) -> dict[str, bytes]:
+    buffer = io.BytesIO()
+    found.pack(buffer, base)
+    buffer.seek(0)
+    with tarfile.open(fileobj=buffer) as files:
+        return {one.name: files.extractfile(one).read() for one in files if one.isfile()}
 
 
 def test_nothing_is_nothing() -> None:
@@ -41,7 +45,7 @@ def test_files_and_a_config(by_grpc: bool) -> None:
     contents = {"1/model.py": b"pass", "12/model.py": b"\0\1", "requirements.txt": b"", "test_input/x": b"[[1]]"}
     files = {f"file:{path}": one if by_grpc else encoded(one) for path, one in contents.items()}
     found = brought({**files, "config": json.dumps(CONFIG)})
-    folder = unpacked(found.archive())
+    folder = unpacked(found)
     config = Reader(folder.pop("config.pbtxt").decode()).message()
 
     assert {"x": b"[[1]]"} == found.tests
@@ -56,14 +60,25 @@ def test_files_and_a_config(by_grpc: bool) -> None:
 def test_a_folder_of_any_other_format_needs_no_config() -> None:
     found = brought({"file:model.onnx": encoded(b"onnx")})
 
-    assert {"model.onnx": b"onnx"} == unpacked(found.archive())
+    assert {"model.onnx": b"onnx"} == unpacked(found)
     assert 1 == found.number
+
+
+def test_a_config_alone_is_for_the_folder_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "model.py").write_bytes(b"pass")
+    (tmp_path / "config.pbtxt").write_bytes(b'name: "old"')
+    found = brought({"config": json.dumps(CONFIG)})
+    folder = unpacked(found, tmp_path)
+
+    assert found.files["config.pbtxt"] == found.config_alone == folder.pop("config.pbtxt")
+    assert {"1/model.py": b"pass"} == folder
+    assert brought({"file:1/model.py": encoded(b""), "config": "{}"}).config_alone is None
 
 
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
-        ({"config": "{}"}, "together with the files"),
         ({"cofnig": "{}"}, "does not know the parameter 'cofnig'"),
         ({"file:1/a": "%%"}, "is not base64"),
         ({"file:1/a": 5}, "in base64"),
@@ -100,6 +115,6 @@ def test_whatever_is_sent_is_files_or_a_sentence(parameters: dict[str, object]) 
         found = brought({f"file:{key}" if len(key) % 2 else key: value for key, value in parameters.items()})
     except Invalid:
         return
-    for path in unpacked(found.archive()) if found else ():
+    for path in unpacked(found) if found else ():
         assert not path.startswith("/")
         assert ".." not in path.split("/")

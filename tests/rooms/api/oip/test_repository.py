@@ -20,6 +20,7 @@ from headrace.domain.account import Role
 from headrace.domain.clock import now
 from headrace.domain.errors import Invalid, ModelFailed
 from headrace.domain.ids import VersionKey
+from headrace.domain.image import FolderRecipe, ImageRecipe
 from headrace.domain.model import Scope, Visibility
 from headrace.domain.replica import Isolation, ReplicaState
 from headrace.domain.version import Step, StepState, Version, VersionStatus
@@ -167,13 +168,30 @@ async def test_a_load_that_fails_says_why_and_publishes_nothing(client, starts):
 async def test_what_cannot_be_loaded(home, client):
     assert 404 == (await client.post("/v2/repository/models/nope/load")).status_code
     assert 200 == (await client.post("/v2/repository/models/nope/unload")).status_code
-    config = await client.post(LOAD, json={"parameters": {"config": "{}"}})
-    assert (400, True) == (config.status_code, "together with the files" in config.json()["error"])
     assert 400 == (await client.post(UNLOAD, json={"parameters": {"mistake": 1}})).status_code
     principal = await home.rooms.keys.principal(f"ApiKey {home.key}")
     await home.rooms.models.create("draft", "1.0.0", principal, now())
     draft = await client.post("/v2/repository/models/draft/load")
     assert (400, True) == (draft.status_code, "load failed for model 'draft'" in draft.json()["error"])
+
+
+async def test_a_config_alone_needs_a_folder_that_has_one(home, client):
+    config = {"parameters": {"config": "{}"}}
+    assert 404 == (await client.post("/v2/repository/models/nope/load", json=config)).status_code
+    [model] = await home.rooms.directory.all(await home.rooms.keys.principal(f"ApiKey {home.key}"))
+    key = VersionKey(model.identifier, "1.0.0")
+
+    async def load(recipe):
+        await home.rooms.versions.change(key, lambda version: replace(version, recipe=recipe), now())
+        answer = await client.post(LOAD, json=config)
+        assert 400 == answer.status_code
+        return answer.json()["error"]
+
+    folder = home.rooms.settings.data / "models" / "plain"
+    folder.mkdir(parents=True)
+    assert "layout of a Triton repository" in await load(FolderRecipe("models/plain", "", "model.py:Model"))
+    assert "is a container image" in await load(ImageRecipe("sha256:0", "image"))
+    assert ("1.0.0",) == tuple((await home.rooms.models.get(model.identifier)).versions)
 
 
 async def test_a_version_that_was_deleted_is_not_made_again(home):
