@@ -29,11 +29,13 @@ from headrace.runners.descriptors import allow_many, shortage
 from headrace.runners.memory import keep_freed, settle
 from headrace.settings import Settings
 from headrace.storage.disk import keep_folders, write_durably
+from headrace.telemetry import trace
 
 logger = logging.getLogger("headrace")
 
 FLUSH = 60.0  # seconds between two notes of when keys were last used
 CLIENT_FILE = "client.toml"
+LAST_SPANS = 2.0  # seconds at the end for OpenTelemetry to send what it has
 
 
 def run(settings: Settings) -> None:
@@ -55,7 +57,10 @@ def run(settings: Settings) -> None:
         _listening(settings.edge.host, settings.edge.port, "--set edge.port=…") as edge_listener,
         _listening(server.host, server.metrics_port, "--set server.metrics_port=…") as metrics_listener,
     ):
-        uvloop.run(serve(settings, Listeners(listener, grpc_listener, edge_listener, metrics_listener)))
+        try:
+            uvloop.run(serve(settings, Listeners(listener, grpc_listener, edge_listener, metrics_listener)))
+        finally:
+            trace.finish(LAST_SPANS)
 
 
 class Listeners(NamedTuple):

@@ -4,16 +4,27 @@ Only its API is used: who wants spans to go somewhere starts the server by `open
 exporters from the usual OTEL_… variables. Without it, a caller's traceparent still reaches the model unchanged.
 """
 
+import atexit
 import importlib
+import logging
 import re
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from headrace.telemetry.sampling import Sampling
 
+logger = logging.getLogger(__name__)
+
 TRACEPARENT = "traceparent"  # the header, and its name in a question's meta
 
+_PROVIDERS = (
+    "opentelemetry.trace.get_tracer_provider",
+    "opentelemetry.metrics.get_meter_provider",
+    "opentelemetry._logs.get_logger_provider",
+)
 _SHAPE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]*)?")
 _VERSION_0 = 55  # characters: no more may follow
 
@@ -84,6 +95,37 @@ class Tracer:
             raise
         finally:
             span.end()
+
+
+def finish(seconds: float) -> None:
+    """At the end of the process: what OpenTelemetry still has goes out, as far as it does within so many seconds.
+
+    Left alone, it waits for its exporters when Python ends: as long as they wait for a collector that does not answer.
+    """
+    stops = [stop for name in _PROVIDERS if callable(stop := getattr(_provider(name), "shutdown", None))]
+    threads = [threading.Thread(target=_stopped, args=(stop,), daemon=True) for stop in stops]
+    for stop, thread in zip(stops, threads, strict=True):
+        atexit.unregister(stop)
+        thread.start()
+    until = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    if any(thread.is_alive() for thread in threads):
+        logger.warning("OpenTelemetry was not through within %g seconds: what it had not sent yet is lost", seconds)
+
+
+def _provider(name: str) -> Any:
+    """None where there is none."""
+    module, _, function = name.rpartition(".")
+    found = _installed(module)
+    return None if found is None else getattr(found, function)()
+
+
+def _stopped(stop: Callable[[], None]) -> None:
+    try:
+        stop()
+    except Exception:  # whatever it is, it is no reason not to end
+        logger.warning("OpenTelemetry did not end well", exc_info=True)
 
 
 def tracer(*, wanted: bool = True, sampling: Sampling | None = None) -> Tracer | None:
