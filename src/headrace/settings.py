@@ -33,7 +33,7 @@ class ServerSettings:
     public_url: str = ""  # what clients call us; "": what the request's Host header says
     json_limit: int = 64 << 20  # bytes of a JSON body
     upload_limit: int = 8 << 30  # bytes of an uploaded archive
-    body_deadline: float = 60.0  # seconds between two pieces of a body
+    body_deadline: float = 60.0  # seconds between two pieces of a body, either way; then also 1 KiB a second at least
     connections: int = 1_000  # at once, of each door; a newcomer takes the place of the one that idles longest
     drain: float = 20.0  # seconds that open requests get when the server stops
     hold_results: float = 2.0  # seconds that GET /api/results waits for an unfinished job

@@ -21,6 +21,7 @@ from headrace.api.limits import LINGER, LINGER_BYTES, SLOWEST
 from headrace.api.oip.exchange import Exchange
 from headrace.api.oip.fast_door import Door
 from headrace.api.oip.infer import Asked, Reply, refused
+from headrace.api.unread import Taken, unread
 from headrace.domain.errors import Invalid, TooLarge, Unavailable
 
 LONGEST_HEAD = 64 * 1024  # bytes of a request line and its headers, beyond the first piece
@@ -42,7 +43,7 @@ class FastHttp(Http1):
     # what is looked at for every request is found faster in a slot than among the many attributes of uvicorn's class
     __slots__ = (
         "_head_since", "_head_size", "_last", "_linger_size", "_lingering", "_running", "_stopping",
-        "_task", "_unsent", "_watch",
+        "_taken", "_task", "_watch",
     )  # fmt: skip
     door: ClassVar[Door]
     cycle: Any  # the request that came last: an Exchange, or uvicorn's own
@@ -56,7 +57,7 @@ class FastHttp(Http1):
         self._head_since: float | None = None  # when the head began that is not complete
         self._head_size = self._linger_size = 0
         self._last = self._idle_since  # when bytes came
-        self._unsent = 0  # bytes that nobody had read at the last look
+        self._taken = Taken()  # of the answer that is on its way
         self._watch: asyncio.TimerHandle | None = None
 
     # connection
@@ -103,6 +104,11 @@ class FastHttp(Http1):
             self._head_size += len(data)
             if self._head_size > LONGEST_HEAD:
                 self._refuse_head(Problem(431, f"the request's head is larger than {LONGEST_HEAD} bytes"))
+
+    def resume_writing(self) -> None:
+        """Most of what was owed has gone, and more of it may come."""
+        self._taken.anew()
+        super().resume_writing()
 
     def shutdown(self) -> None:
         """Answers that are owed are given, with Connection: close. An idle connection gets a moment: see GRACE."""
@@ -323,11 +329,10 @@ class FastHttp(Http1):
     def _look(self) -> None:
         """Once in a while. Times are not kept to the second, and no timer is set for a request that goes well."""
         at, leaving = self.loop.time(), self.transport.is_closing() or self._lingering
-        unread = self.transport.get_write_buffer_size() if self.flow.write_paused or leaving else 0
-        if unread and unread == self._unsent:
+        owed = unread(self.transport) if self.flow.write_paused or leaving else 0
+        if self._taken.too_slowly(owed, at, self.door.deadline):
             self.transport.abort()
             return
-        self._unsent = unread
         due, give_up = (None, self.transport.close) if leaving else self._due()
         if due is not None and due <= at:
             give_up()
