@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from engines.boxes.keeper import HARDWARE, SETTINGS, BoxKeeper
@@ -14,6 +15,7 @@ from headrace.domain.image import ImageConfig
 from headrace.domain.reach import Shared
 from headrace.domain.replica import Hardware, ImageLaunch, Isolation
 from headrace.runners import dial as dialling
+from headrace.runners.containers import watch
 from headrace.runners.containers.box import Box, body
 from headrace.runners.containers.container import Way
 from headrace.runners.containers.engine import OURS, REPLICA, Started
@@ -22,7 +24,7 @@ from headrace.runners.containers.plain import Unmixed, ask
 from headrace.runners.containers.runner import ContainerRunner, installation
 from headrace.runners.image_start import candidate_ports
 from headrace.runners.images import Images
-from headrace.runners.limits import Limits
+from headrace.runners.limits import Limits, written
 from headrace.runners.rootfs_sandbox import Root, ids
 from headrace.settings import RunnerSettings
 
@@ -51,6 +53,23 @@ async def test_every_limit_is_said(boxes: BoxKeeper) -> None:
     assert (4096, 64 << 20, 0) == tuple(limits[name] for name in ("nofile", "fsize", "core"))
     assert {OURS, REPLICA} <= labels.keys()
     assert said["Config"]["User"] == "1000:1000"
+
+
+@ENGINES
+async def test_a_container_at_rest_is_hardly_looked_at(boxes: BoxKeeper, monkeypatch) -> None:
+    looks: list[Path] = []
+    monkeypatch.setattr(watch, "written", lambda folder, shared: looks.append(folder) or written(folder, shared))
+    async with boxes.loaded(boxes.zoo.http(), TOLD) as box:
+        await asyncio.sleep(1)
+        looks.clear()
+        await asyncio.sleep(3)
+        at_rest = len(looks)
+        assert ["fine"] == await box.ask(b"fine")
+        async with asyncio.timeout(5):
+            while len(looks) == at_rest:
+                await asyncio.sleep(0.1)
+
+    assert at_rest <= 2
 
 
 @ENGINES

@@ -24,6 +24,7 @@ class Counters:
     def __init__(self, pid: int, container: str) -> None:
         places = _places(pid)
         self.known = any(container in str(path) for path in places.values())  # else the number is somebody else's
+        self.pid = pid if self.known else 0
         self._memory = places.get("memory") if self.known else None
         self._pids = places.get("pids") if self.known else None
         self._unified = places.get("") if self.known else None

@@ -1,7 +1,8 @@
 """One thread for each container, from its start to its end: what it prints, what it uses, how it ends.
 
 The engine and the kernel hold most limits; what they do not tell or do not hold (bytes in the shared folder, how much
-memory it was) is looked at here, four times a second.
+memory it was) is looked at here, four times a second while the container runs. At rest there is one short look a
+second, whether it has run at all: no event tells that a process has written something, and its end comes as one anyway.
 """
 
 import asyncio
@@ -21,8 +22,10 @@ from headrace.runners.containers.plain import Address, Unmixed, ask, attach
 from headrace.runners.limits import Limits, amount, written
 from headrace.runners.log import Log
 from headrace.runners.runner import Ending
+from headrace.runners.stillness import Stillness
 
 LOOK = 0.25  # seconds
+LOOK_AT_REST = 1.0  # the same after one at which the container had not run since the one before
 READ = 64 * 1024
 MOST_LOG = 16 << 20  # bytes between two looks; then it has to wait
 ALARMED = 50  # milliseconds from the alarm to the end of a process
@@ -43,6 +46,7 @@ class Watch:
         self._bell, self._rope = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._ringing = threading.Lock()
         self._counters: Counters | None = None
+        self._stillness = Stillness()
         self._alarm: int | None = None
         self._limit: str | None = None
         self._printed = 0
@@ -134,8 +138,7 @@ class Watch:
             if self._alarm is not None and self._alarm in ready:
                 self._alarmed(self._alarm)
             if time.monotonic() >= next_look:
-                self._look()
-                next_look, self._printed = time.monotonic() + LOOK, 0
+                next_look, self._printed = time.monotonic() + self._look(), 0
                 if silent:
                     silent = False
                     poller.register(stream, select.POLLIN)
@@ -158,12 +161,17 @@ class Watch:
         self._printed += len(data)
         return bool(data)
 
-    def _look(self) -> None:
+    def _look(self) -> float:
+        """Seconds until the next one."""
+        pid = self._counters.pid if self._counters is not None else 0
+        if pid and self._stillness.lasts(pid):
+            return LOOK_AT_REST
+        if pid:
+            self._stillness.begin(pid)
         self._look_at_memory()
-        if self._limit is not None:
-            return
-        if limit := self._limits.over_disk(written(self._shared.folder, self._shared)):
+        if self._limit is None and (limit := self._limits.over_disk(written(self._shared.folder, self._shared))):
             self._stop(limit)
+        return LOOK
 
     def _alarmed(self, alarm: int) -> None:
         """Rung before the kernel kills, and again when the container is gone: the count in between is soon lost."""
