@@ -107,6 +107,14 @@ def test_a_number_that_is_too_large_is_no_infinity(datatype: str, value: float, 
     assert f"Unable to parse 'data': {where} is out of range for input 'a' of type {datatype}" == str(told.value)
 
 
+@pytest.mark.parametrize("count", [1, 5_000])
+def test_a_number_that_no_float_holds_is_no_infinity(count: int) -> None:
+    data = b",".join([b"-1e400", *[b"1.5"] * count])
+    request = b'{"inputs":[{"name":"a","shape":[%d],"datatype":"FP64","data":[%s]}]}' % (count + 1, data)
+    with pytest.raises(Refused, match="the number -1e400 is too large"):
+        decode(view(request))
+
+
 @pytest.mark.parametrize(("datatype", "most"), [("FP16", 65_504.0), ("BF16", 3.3895e38), ("FP32", 3.4028234e38)])
 @pytest.mark.parametrize("count", [1, 5_000])
 def test_the_largest_number_and_infinities_are_taken(datatype: str, most: float, count: int) -> None:

@@ -31,6 +31,13 @@ _dumps: Any = None if ORJSON is None else ORJSON.dumps
 _ARRAYS: int = 0 if ORJSON is None else ORJSON.OPT_SERIALIZE_NUMPY
 
 
+def _finite(text: str) -> float:
+    """Raises Refused: what stands there as a number is no infinity."""
+    if math.isinf(value := float(text)):
+        raise Refused(f"failed to parse the request JSON buffer: the number {text[:40]} is too large")
+    return value
+
+
 class JsonForm:
     """Remembers the JSON before binary tensors and the beginnings of outputs: clients repeat them."""
 
@@ -134,7 +141,7 @@ class JsonForm:
             except ValueError:  # orjson knows no NaN; what json says of a real mistake is what is told
                 pass
         try:
-            return json.loads(str(body, "utf-8"))
+            return json.loads(str(body, "utf-8"), parse_float=_finite)
         except RecursionError:
             raise Refused(DEEP) from None
         except UnicodeDecodeError:
