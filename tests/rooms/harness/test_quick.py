@@ -1,6 +1,7 @@
 """The shortest way says what the longer one says, byte for byte, whatever is asked and whatever the model returns."""
 
 import random
+import time
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ pytest.importorskip("numpy", reason="pip install numpy")
 import numpy as np
 
 from headrace.runners.harness.adapters.adapter import Adapter, Given
+from headrace.runners.harness.adapters.python_tensors import PythonTensors
 from headrace.runners.harness.model_facts import Facts
+from headrace.runners.harness.questions import Clock
 from headrace.runners.harness.quick import Quick
 from headrace.runners.harness.tensor_desk import TensorDesk
 from headrace.runners.harness.tensors import Spec
@@ -22,6 +25,7 @@ from headrace.runners.harness.v2_json import JsonForm
 from headrace.runners.harness.v2_proto import ProtoForm
 
 META = {"id": "7", "model": "mine"}
+FIRST_OF_GRPC = 14  # among `bodies`
 TYPES = ["FP32", "FP64", "INT8", "UINT16", "INT32", "INT64", "BOOL", "FP16", "BF16"]
 RETURNS = {
     "as declared": lambda x: {"y": x},
@@ -71,6 +75,9 @@ def bodies(datatype: str) -> list[tuple[str, bytes, dict[str, str]]]:
         bytes(body(tensor("a", datatype, [1, 2], [1.5, -2.5]))),
         bytes(body(tensor("a", datatype, [2, 2], [3, 4, 1, 0]))),
         bytes(body(tensor("a", datatype, [1, 2], [True, None]))),
+        bytes(body(tensor("a", datatype, [1, 2], [True, False]))),
+        bytes(body(tensor("a", datatype, [1, 2], [1, 2]))).replace(b"[1, 2]}]", b'{"1": 2, "3": 4}}]'),
+        bytes(body(tensor("a", datatype, [1, 2], [1, 2]))).replace(b"[1, 2]}]", b'[1, 2], "more": [3, 4]}]'),
         bytes(body(tensor("a", datatype, [1, 2], [1e300, 1 << 70]))),
         bytes(body(tensor("a", datatype, [0, 2], []))),
         bytes(body(tensor("a", datatype, [1, 2], [1, 2]), outputs=[{"name": "y"}])),
@@ -121,7 +128,7 @@ def test_the_shortest_way_is_taken() -> None:
     model = Model("FP32", "as declared")
     known = Facts("simple", "1", Said(model.inputs, model.outputs))
     quick, json, grpc = Quick(known.output_types), JsonForm(known), ProtoForm(known)
-    [text, message] = [bytes(data) for _, data, _ in (bodies("FP32")[0], bodies("FP32")[11])]
+    [text, message] = [bytes(data) for _, data, _ in (bodies("FP32")[0], bodies("FP32")[FIRST_OF_GRPC])]
     for form, data in ((json, text), (grpc, message)):
         known.check(form.decode(view(data), META))
 
@@ -144,7 +151,7 @@ class Counting(TensorDesk):
         return super().decode(asked, given)
 
 
-@pytest.mark.parametrize("place", [0, 11, -1], ids=["json", "grpc", "binary"])
+@pytest.mark.parametrize("place", [0, FIRST_OF_GRPC, -1], ids=["json", "grpc", "binary"])
 def test_a_request_in_known_words_takes_it(place: int) -> None:
     """By gRPC also without an identifier, as most clients ask there: then it gets one of ours."""
     wire, model = Wire(), Model("FP32", "as declared")
@@ -157,6 +164,45 @@ def test_a_request_in_known_words_takes_it(place: int) -> None:
     assert 1 == one.longer
     assert (1 if "id" in asked else 3) == len({seen[-2] for seen in model.seen})
     assert "" not in {seen[-2] for seen in model.seen}
+
+
+def test_whoever_looks_at_no_more_than_arrays_is_not_told_who_asks() -> None:
+    """Where a method takes parameters they are its own: what it writes into them is not seen by others."""
+
+    class Plain:
+        inputs, outputs = {"a": ("FP32", [-1, 2])}, {"y": ("FP32", [-1, 2])}
+
+        def predict(self, inputs):
+            return {"y": inputs["a"]}
+
+    class Curious(Plain):
+        def predict(self, inputs, parameters):
+            count = parameters["count"] = parameters.get("count", 0) + 1
+            return {"y": inputs["a"] * count}
+
+    form, text, _ = bodies("FP32")[0]
+    wire = Wire()
+    for kind, anonymous in ((Plain, True), (Curious, False)):
+        model = PythonTensors(kind(), {})
+        one = Counting(model, Facts("simple", "1", Said(model.inputs, model.outputs)), wire, 10_000)
+        said = [wire.ask(one, (form, text, META | {"id": name})) for name in "abc"]
+
+        assert anonymous == model.anonymous
+        assert 1 == one.longer
+        assert [f'"{name}"' in str(answer) for name, answer in zip("abc", said, strict=True)] == [True] * 3
+        assert all("[1.0,2.0]" in str(answer) for answer in said)
+
+
+def test_each_question_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds of a clock that only grows, and the time of day from when it was made."""
+    ticks = iter([5.0, 5.25, 5.5, 6.5])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(time, "time", lambda: 100.0)
+    clock = Clock()
+    first = clock.stop(1)
+    clock.again()
+
+    assert [(100_000, 100_250, 250.0), (100_500, 101_500, 500.0)] == [first, clock.stop(2)]
 
 
 def test_a_form_that_is_not_known_costs_its_question_only() -> None:

@@ -119,6 +119,12 @@ class Clock:
     def __init__(self) -> None:
         self._wall, self._begin = time.time(), time.perf_counter()
 
+    def again(self) -> None:
+        """The next turn begins. The time of day comes from the first one."""
+        begin = time.perf_counter()
+        self._wall += begin - self._begin
+        self._begin = begin
+
     def stop(self, together: int) -> tuple[int, int, float]:
         """Milliseconds since 1970 twice, milliseconds for each of those that ran together."""
         took = 1000 * (time.perf_counter() - self._begin)

@@ -7,24 +7,26 @@ which also says what is wrong with it.
 
 from __future__ import annotations
 
-import array
+from array import array
 from math import isfinite
 from typing import Any, NamedTuple
 
+from headrace.runners.harness.adapters.adapter import Asked
 from headrace.runners.harness.arrays import DTYPES, np
 from headrace.runners.harness.jsons import loads
 from headrace.runners.harness.numbers import LARGE, Numbers
-from headrace.runners.harness.tensors import DATATYPES, Input
-from headrace.runners.harness.words import Plain, Words
+from headrace.runners.harness.tensors import DATATYPES
+from headrace.runners.harness.words import Plain, Words, flat
 
 # whose arrays are the bytes that travel, and whose numbers can be told from all else by their types
 NUMBERS = frozenset({"UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64"})
 UNDECLARED = ("", None)
+_E, _U, _S = b"e", b"u", b"s"
 ARRAY = np.ndarray
 
 
 class Plan(NamedTuple):
-    """What all requests in the same words have in common."""
+    """What all requests in the same words have in common. `asked`: but for the id; there are no parameters."""
 
     name: str
     shape: tuple[int, ...]
@@ -32,38 +34,41 @@ class Plan(NamedTuple):
     datatype: str
     dtype: Any
     code: str
-    inputs: list[Input]  # without their data
-    wanted: tuple[str, ...] | None  # outputs by name; None: all
+    asked: Asked
     rows: str  # elements of the batch dimension, where they are to be told
     binary: frozenset[str]  # those of them that come as bytes, where there is a choice
 
 
 class Quick:
-    """`outputs`: name → datatype, as declared. `batched`: the first dimension is the batch."""
+    """`outputs`: name → datatype, as declared. `batched`: the first dimension is the batch. `model`: its name."""
 
-    def __init__(self, outputs: dict[str, str], *, batched: bool = False) -> None:
-        self._batched = batched
+    def __init__(self, outputs: dict[str, str], *, batched: bool = False, model: str = "") -> None:
+        self._batched, self._model = batched, model
         self._numbers = Numbers()
         self._outputs = {name: (one, DTYPES[one]) for name, one in outputs.items() if one in NUMBERS}
         self._all = outputs.keys()
 
     def of_json(self, words: Words, data: bytes) -> dict[str, Any] | None:
-        """What the model is given. `data`: a flat array of JSON, without texts in it."""
+        """What the model is given. `data`: what stands where a flat array of JSON should stand, without texts in it."""
         plan = words.plan or self._plan(words)
         if plan is None:
             return None
         try:
-            raw: Any = self._numbers.raw(data, plan.datatype, plan.elements) if len(data) >= LARGE else None
+            raw: Any = None
+            if len(data) >= LARGE:
+                if not flat(data):
+                    return None
+                raw = self._numbers.raw(data, plan.datatype, plan.elements)
             if raw is None:
-                if b"u" in data or b"s" in data:  # true or false: no numbers here, though Python's are
-                    return None
+                if data.find(_E) >= 0 and (data.find(_U) >= 0 or data.find(_S) >= 0):
+                    return None  # true or false: no numbers here, though Python's are
                 values = loads(data)
-                if len(values) != plan.elements:
+                if type(values) is not list or len(values) != plan.elements:
                     return None
-                raw = array.array(plan.code, values)
+                raw = array(plan.code, values)
                 if plan.code == "f" and not isfinite(sum(raw)):  # perhaps of a number that is too large
                     return None
-            return {plan.name: np.ndarray(plan.shape, plan.dtype, raw)}
+            return {plan.name: ARRAY(plan.shape, plan.dtype, raw)}
         except (ValueError, TypeError, OverflowError, MemoryError):
             return None
 
@@ -72,15 +77,16 @@ class Quick:
         plan = words.plan or self._plan(words)
         if plan is None or len(body) - start != words.size:
             return None
-        made = np.ndarray(plan.shape, plan.dtype, body, start)
+        made = ARRAY(plan.shape, plan.dtype, body, start)
         return {plan.name: made if type(body) is bytearray and made.flags.aligned else made.copy()}
 
     def outputs(self, plan: Plan, given: Any) -> list[Plain] | None:
         """Name, datatype and array of each, in the order of the answer."""
-        if type(given) is not dict or (plan.wanted is None and len(given) != len(self._all)):
+        wanted = plan.asked.outputs
+        if type(given) is not dict or (wanted is None and len(given) != len(self._all)):
             return None
         found = []
-        for name in plan.wanted or self._all:
+        for name in wanted or self._all:
             value: Any = given.get(name)
             datatype, dtype = self._outputs.get(name, UNDECLARED)
             if type(value) is not ARRAY or (value.dtype is not dtype and value.dtype != dtype):
@@ -111,9 +117,10 @@ class Quick:
             datatype=one.datatype,
             dtype=DTYPES[one.datatype],
             code=code,
-            inputs=first.inputs,
             rows=str(one.shape[0]) if self._batched and one.shape[0] != 1 else "",
-            wanted=None if everything else tuple([each.name for each in wanted]),
+            asked=Asked(
+                None if everything else tuple([each.name for each in wanted]), {}, first.inputs, "", self._model
+            ),
             binary=frozenset(
                 self._all if everything and first.binary else [each.name for each in wanted if each.binary]
             ),

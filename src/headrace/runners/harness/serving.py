@@ -24,7 +24,6 @@ from headrace.runners.harness.questions import FILES, HTTP, Arriving, Asked, Bod
 from headrace.runners.harness.slots import DESCRIPTOR, NONE, Slots
 
 CELL = struct.Struct("=QQQQ")  # as in headrace/dialects/cell.py: the first two are ours to write
-OURS = struct.Struct("=QQ")  # number of the first question at work, how many are at work together
 LONGEST_TRACE = 16_000  # characters
 READ_AHEAD = 256 * 1024  # bytes
 YOUNG = 5_000  # new objects after which garbage is looked for: a full turn of small requests makes some hundreds
@@ -141,10 +140,13 @@ class Progress:
 
     def __init__(self, cell: mmap.mmap) -> None:
         self._cell = cell
+        self._numbers = memoryview(cell).cast("Q")  # the first is that of the first question at work, then their count
         self.before = 0  # questions before those that are counted from 0
 
     def __call__(self, index: int, count: int) -> None:
-        OURS.pack_into(self._cell, 0, self.before + index, count)
+        numbers = self._numbers
+        numbers[0] = self.before + index
+        numbers[1] = count
 
     def unwanted(self, index: int) -> bool:
         _, _, unwanted, _ = CELL.unpack_from(self._cell)
@@ -183,6 +185,8 @@ def answer_forever(loaded: Loaded, reader: io.BufferedReader[Any], shared: Share
 
 def _by_form(questions: list[Asked]) -> list[list[Asked]]:
     """Runs of files and of requests: nearly always one."""
+    if len(questions) == 1:
+        return [questions]
     files = [one.form == FILES for one in questions]
     if all(files) or not any(files):
         return [questions] if questions else []

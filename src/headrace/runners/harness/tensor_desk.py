@@ -38,7 +38,7 @@ class TensorDesk:
         self._json, self._proto = JsonForm(facts), ProtoForm(facts)
         self._forms: dict[str, JsonForm | ProtoForm] = {REST: self._json, GRPC: self._proto}
         self._files = FilesForm(facts, self._json)
-        self._quick = Quick(facts.output_types, batched=facts.rows > 0)
+        self._quick = Quick(facts.output_types, batched=facts.rows > 0, model=facts.name)
         self._at_once = AT_ONCE if facts.rows > 1 else 1
 
     def answer_all(self, questions: list[Asked], bodies: Bodies, started: Started) -> None:
@@ -49,21 +49,22 @@ class TensorDesk:
             self._each(questions, bodies, started)
             return
         if self._at_once == 1:
-            last = len(questions) - 1
+            last, clock = len(questions) - 1, Clock()
             for index, asked in enumerate(questions):
+                if index:
+                    clock.again()
                 started(index, 1)
-                self._one(asked, bodies, last=index == last)
+                self._one(asked, bodies, clock, last=index == last)
             return
         for index, end in turns(questions, self._at_once):
             started(index, 1)
             if end - index == 1 and not index:
-                self._one(questions[index], bodies, last=end == len(questions))
+                self._one(questions[index], bodies, Clock(), last=end == len(questions))
                 continue
             Turn(self, questions[index:end], index, started).run(bodies, last=end == len(questions))
 
-    def _one(self, asked: Asked, bodies: Bodies, last: bool) -> None:
+    def _one(self, asked: Asked, bodies: Bodies, clock: Clock, last: bool) -> None:
         """For a question that nobody waits beside."""
-        clock = Clock()
         if asked.form == FILES:
             self.send(*self._alone(asked, bodies.files(asked), clock), last)
             return
@@ -72,7 +73,11 @@ class TensorDesk:
         mine = own(body) if known is None else None
         if type(body) is memoryview:
             body.release()  # whoever finds it in a traceback should not reach for what is unmapped by then
-        head, contents = self._alone(asked, mine, clock) if known is None else self._again(asked, *known, clock)
+        if known is None:
+            head, contents = self._alone(asked, mine, clock)
+        else:
+            words, arrays = known
+            head, contents = self._again(asked, words, arrays, clock)
         self._answers.add(head, contents, last)
 
     def _known(self, asked: Asked, body: Any) -> tuple[Words, dict[str, Any]] | None:
@@ -103,18 +108,22 @@ class TensorDesk:
 
     def _again(self, asked: Asked, words: Words, arrays: dict[str, Any], clock: Clock) -> Sent:
         try:
-            plan, one_id, form = words.plan, asked.meta["id"], self._forms[asked.form]
-            given = self._model.run(arrays, Told(plan.wanted, {}, plan.inputs, one_id, self.name))
+            plan, one_id, form, model = words.plan, asked.meta["id"], self._forms[asked.form], self._model
+            told = plan.asked
+            if not model.anonymous:
+                told = Told(told.outputs, {}, told.inputs, one_id, self.name)
+            given = model.run(arrays, told)
             times = clock.stop(1)
             outputs = self._quick.outputs(plan, given)
             plain = None if outputs is None else form.plain(words, asked.meta, outputs)
             if plain is not None:
                 body, meta = plain
-                within(len(body), self._at_most)
+                if len(body) > self._at_most:
+                    within(len(body), self._at_most)
                 if plan.rows:
                     meta["rows"] = plan.rows
                 return (*times, None, len(body)) if not meta else answered(times, [("", len(body))], meta), [body]
-            [reply] = replies(self._facts, [words.again(None, one_id)], given_of(given), plan.wanted)
+            [reply] = replies(self._facts, [words.again(None, one_id)], given_of(given), told.outputs)
             names, contents, meta = self.encode(asked, reply)
         except BaseException as failure:  # noqa: BLE001 - also SystemExit: whatever the model does costs its input only
             log(failure)
@@ -152,7 +161,7 @@ class TensorDesk:
             if asked.form == FILES:
                 self._joined(asked, bodies, last)
             else:
-                self._one(asked, bodies, last)
+                self._one(asked, bodies, Clock(), last)
 
     def _joined(self, asked: Asked, bodies: Bodies, last: bool) -> None:
         clock = Clock()

@@ -164,7 +164,7 @@ class JsonForm:
         """The body, and what the door is to know of it. Raises Refused for what JSON cannot carry."""
         request, facts = reply.request, self._facts
         name = request.model or meta.get("model") or facts.name
-        parts: list[bytes | memoryview] = [b'{"id":', _quoted(request.id).encode(), self._named(name)]
+        parts: list[bytes | memoryview] = [b'{"id":', _text(request.id), self._named(name)]
         if reply.parameters:
             parts.append(b',"parameters":%b' % _json(reply.parameters).encode())
         tails: list[bytes | memoryview] = []
@@ -192,7 +192,7 @@ class JsonForm:
         if ORJSON is None or "bare" in meta:
             return None
         model = words.first.model or meta.get("model") or self._facts.name
-        one_id = _quoted(meta["id"]).encode()
+        one_id = _text(meta["id"])
         if len(outputs) == 1 and not binary:
             name, datatype, array = outputs[0]
             shape = array.shape
@@ -271,6 +271,11 @@ class JsonForm:
                 self._starts.clear()
             self._starts[key] = start
         return start
+
+
+def _text(text: str) -> bytes:
+    """As JSON, in ASCII."""
+    return _dumps(text) if ORJSON is not None and text.isascii() else _quoted(text).encode()
 
 
 def _data(output: Output, *, as_base64: bool, bare: bool) -> bytes:

@@ -83,14 +83,14 @@ class JsonWords:
         return self._kept.get(words)
 
     def known(self, text: bytes) -> tuple[Words, bytes] | None:
-        """The words of a request that are known, and its data; the same as `split` and `find`, for less."""
+        """The words of a request that are known, and what stands in place of its data: mostly a flat array of numbers.
+
+        The same as `split` and `find`, for less. Whoever reads it sees whether it is one.
+        """
         if self._last is not None:
             before, behind, same = self._last
             if text.startswith(before) and text.endswith(behind):
-                data = text[len(before) : len(text) - len(behind)]
-                # it ends where an array first may, and holds no texts; whoever reads it sees whether it is one
-                if data.find(_CLOSE) == len(data) - 1 and data.find(_OPEN, 1) < 0 and data.find(_QUOTE) < 0:
-                    return same, data
+                return same, text[len(before) : len(text) - len(behind)]
         parts = self.split(text)
         words = None if parts is None else self.find(parts[0])
         if parts is None or words is None:
@@ -106,6 +106,11 @@ class JsonWords:
         if len(self._kept) >= KEPT:
             self._kept.clear()
         request.words = self._kept[words] = Words(request)
+
+
+def flat(data: bytes) -> bool:
+    """Whether an array of JSON, if it is one, holds neither arrays nor texts, and ends with `data`."""
+    return data.find(_CLOSE) == len(data) - 1 and data.find(_OPEN, 1) < 0 and data.find(_QUOTE) < 0
 
 
 def alone(words: bytes) -> bool:

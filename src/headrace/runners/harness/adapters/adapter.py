@@ -67,6 +67,7 @@ class Adapter:
     `sequences`: microseconds after which an idle sequence of requests ends; 0: it knows of no sequences.
     `configuration`: the text of its config.pbtxt, where it has one.
     `routes`: methods and paths of HTTP that it answers by itself.
+    `anonymous`: `run` looks at no id, parameters or inputs of what is asked: a request is its arrays and no more.
     """
 
     platform = "python"
@@ -78,6 +79,7 @@ class Adapter:
     max_batch_size = 0
     streams = ""
     cached = False
+    anonymous = False
     sequences = 0
     configuration = ""
     routes: tuple[tuple[str, str], ...] = ()

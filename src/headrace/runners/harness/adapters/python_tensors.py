@@ -33,6 +33,7 @@ class PythonTensors(Adapter):
         self.max_batch_size = _batch(_said(model, declared, "max_batch_size") or 0)
         self.labels = getattr(model, "labels", None)
         self.cached = _said(model, declared, "response_cache") is True
+        self.anonymous = self._predict is not None and not self._predict[1]
         check_batch(self)
 
     def run(self, arrays: dict[str, Any], asked: Asked) -> dict[str, Any] | Given:
