@@ -8,7 +8,7 @@ from headrace.api.grpc.calls import Admit, Limits, Method
 from headrace.api.grpc.status import Code, Status
 from headrace.telemetry.requests import Peer, Requests
 
-RECEIVED = 256 * 1024  # bytes that are read at once
+RECEIVED = 640 * 1024  # bytes that are read at once: a picture of 3x224x224 numbers, and what lies around it
 
 _NAMES = {code: code.name for code in Code}  # to ask the code itself costs more than all else in `over`
 

@@ -75,16 +75,20 @@ class Inbox:
         if self._slot is None:
             return at
         view, size, have = self._slot.view, len(data), self._have
-        most = min(most, self._length - have - 1)  # the end of a message is no middle
+        end = have + min(most, self._length - have - 1)  # the end of a message is no middle
+        before, length = None, 0
         while size - at >= http2.HEAD_SIZE:
-            high, low, kind, flags, stream = http2.HEAD.unpack_from(data, at)
-            length, begin = high << 8 | low, at + http2.HEAD_SIZE
-            if kind != http2.DATA or flags or stream != number or not SMALL <= length <= min(most, size - begin):
+            head, begin = http2.HEAD.unpack_from(data, at), at + http2.HEAD_SIZE
+            if head != before:  # most frames of a message are of one length
+                before, length = head, head[0] << 8 | head[1]
+                if head[2:] != (http2.DATA, 0, number) or length < SMALL:
+                    break
+            after = have + length
+            if after > end or begin + length > size:
                 break
             at = begin + length
-            view[have : have + length] = data[begin:at]
-            have += length
-            most -= length
+            view[have:after] = data[begin:at]
+            have = after
         self._have = have
         return at
 
