@@ -13,42 +13,61 @@ Peer = Sequence[object] | None  # address and port, as sockets tell them
 Key = tuple[str, str, str]
 
 
+class Tally:
+    """Requests of one kind: how many, and seconds together."""
+
+    __slots__ = ("_key", "_log", "count", "seconds")
+
+    def __init__(self, key: Key, log: AccessLog | None) -> None:
+        self._key, self._log = key, log
+        self.count, self.seconds = 0, 0.0
+
+    def over(self, began: float, *, path: str = "", peer: Peer = None) -> None:
+        """One more has its answer. `began`: monotonic seconds."""
+        seconds = monotonic() - began
+        self.count += 1
+        self.seconds += seconds
+        if self._log is not None:
+            route, method, status = self._key
+            self._log(Line(method, path or route, status, seconds, str(peer[0]) if peer else ""))
+
+
 class Requests:
     """Of one door: `http` or `grpc`. A door that has no access log passes None."""
 
     def __init__(self, door: str, log: AccessLog | None = None) -> None:
         self._door, self._log = door, log
-        self._counts: dict[Key, list[float]] = {}  # how many, and seconds together
+        self._tallies: dict[Key, Tally] = {}
 
     def over(self, route: str, method: str, status: str, began: float, *, path: str = "", peer: Peer = None) -> None:
         """A request has its answer. `route`: as the table of routes writes it; `began`: monotonic seconds."""
-        seconds = monotonic() - began
-        count = self._counts.get((route, method, status))
-        if count is None:
-            key = (route, method, status) if len(self._counts) < MOST else (OTHER, OTHER, status)
-            count = self._counts.setdefault(key, [0, 0.0])
-        count[0] += 1
-        count[1] += seconds
-        if self._log is not None:
-            self._log(Line(method, path or route, status, seconds, str(peer[0]) if peer else ""))
+        self.tally(route, method, status).over(began, path=path or route, peer=peer)
+
+    def tally(self, route: str, method: str, status: str) -> Tally:
+        """Where such requests are counted: for whoever has many of one kind."""
+        found = self._tallies.get((route, method, status))
+        if found is None:
+            key = (route, method, status) if len(self._tallies) < MOST else (OTHER, OTHER, status)
+            found = self._tallies.get(key) or self._tallies.setdefault(key, Tally(key, self._log))
+        return found
 
     async def families(self) -> Iterable[Family]:
         name = f"headrace_{self._door}_request"
         told = [
-            ((("route", route), ("method", method), ("code", status)), count)
-            for (route, method, status), count in sorted(self._counts.items())
+            ((("route", route), ("method", method), ("code", status)), self._tallies[route, method, status])
+            for route, method, status in sorted(self._tallies)
         ]
         return [
             Family(
                 f"{name}s_total",
                 Kind.COUNTER,
                 "Requests answered",
-                [Sample(int(one[0]), labels) for labels, one in told],
+                [Sample(one.count, labels) for labels, one in told],
             ),
             Family(
                 f"{name}_seconds_total",
                 Kind.COUNTER,
                 "Seconds from their heads to their answers, together",
-                [Sample(one[1], labels) for labels, one in told],
+                [Sample(one.seconds, labels) for labels, one in told],
             ),
         ]

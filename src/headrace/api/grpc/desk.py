@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from headrace.api.grpc.calls import Admit, Limits, Method
 from headrace.api.grpc.status import Code, Status
-from headrace.telemetry.requests import Peer, Requests
+from headrace.telemetry.requests import Peer, Requests, Tally
 
 RECEIVED = 640 * 1024  # bytes that are read at once: a picture of 3x224x224 numbers, and what lies around it
 
@@ -25,6 +25,7 @@ class Desk:
     draining: bool = False
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(RECEIVED)))  # what was read last
     _later: list[Callable[[], None]] = field(default_factory=list)
+    _fine: dict[str, Tally] = field(default_factory=dict)  # of calls that went well
 
     def later(self, act: Callable[[], None]) -> None:
         """At the end of this turn of the loop, for all connections together."""
@@ -54,4 +55,11 @@ class Desk:
 
     def over(self, path: str, code: Code, began: float, peer: Peer = None) -> None:
         """A call has ended. A method that we do not know is told as none: paths of strangers are no labels."""
-        self.requests.over(path if path in self.methods else "unknown", "call", _NAMES[code], began, peer=peer)
+        tally = self._fine.get(path) if code is Code.OK else None
+        (tally or self._tally(path, code)).over(began, peer=peer)
+
+    def _tally(self, path: str, code: Code) -> Tally:
+        tally = self.requests.tally(path if path in self.methods else "unknown", "call", _NAMES[code])
+        if code is Code.OK and path in self.methods:
+            self._fine[path] = tally
+        return tally

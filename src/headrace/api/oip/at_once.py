@@ -19,8 +19,8 @@ from headrace.api.drain import goodbye
 from headrace.api.limits import SLOWEST
 from headrace.api.oip import compress
 from headrace.api.oip.exchange import Exchange
-from headrace.api.oip.fast import LARGE, ROUTE, FastHttp, Waiting, too_slow
-from headrace.api.oip.fast_door import Door
+from headrace.api.oip.fast import LARGE, FastHttp, Waiting, too_slow
+from headrace.api.oip.fast_door import ROUTE, Door
 from headrace.api.oip.heads import Head, head_of, worth_keeping
 from headrace.api.oip.infer import Asked, Infer, Reply, caller_of, plain, refused
 from headrace.api.oip.receiving import Receiving
@@ -211,7 +211,7 @@ class AtOnceHttp(FastHttp):
         if asked.held:
             self._let_go(asked)
         self.transport.write(self.door.plain(asked.identifier, body, self.server_state.default_headers))
-        self.door.requests.over(ROUTE, "POST", "200", asked.arrived, path=asked.head.path, peer=self.client)
+        self.door.answered.over(asked.arrived, path=asked.head.path, peer=self.client)
         asked.response_complete = True
         self.server_state.total_requests += 1
         self._idle_since = self.loop.time()

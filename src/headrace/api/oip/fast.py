@@ -19,14 +19,13 @@ from headrace.api.errors import Problem
 from headrace.api.http1 import Http1
 from headrace.api.limits import LINGER, LINGER_BYTES, SLOWEST
 from headrace.api.oip.exchange import Exchange
-from headrace.api.oip.fast_door import Door
+from headrace.api.oip.fast_door import ROUTE, Door
 from headrace.api.oip.infer import Asked, Reply, refused
 from headrace.api.unread import Taken, unread
 from headrace.domain.errors import Invalid, TooLarge, Unavailable
 
 LONGEST_HEAD = 64 * 1024  # bytes of a request line and its headers, beyond the first piece
 LARGE = 32 * 1024  # bytes; larger answers are not copied behind their head
-ROUTE = "/v2/models/{model}/infer"  # in the metrics
 GRACE = 0.5  # seconds that an idle connection stays open at the end: a request may be on its way
 
 

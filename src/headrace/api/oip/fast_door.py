@@ -14,9 +14,10 @@ from headrace.api.oip.errors import JSON
 from headrace.api.oip.heads import Heads
 from headrace.api.oip.infer import Infer, identifiers
 from headrace.settings import Settings
-from headrace.telemetry.requests import Requests
+from headrace.telemetry.requests import Requests, Tally
 
 OK = 200
+ROUTE = "/v2/models/{model}/infer"  # in the metrics
 KNOWN = 4096  # URLs and host names that are remembered
 LONGEST_KNOWN = 1024  # bytes of one
 
@@ -40,6 +41,7 @@ class Door:
 
     def __init__(self, infer: Infer, settings: Settings, requests: Requests, bodies: Bodies) -> None:
         self.infer, self.requests, self.bodies = infer, requests, bodies
+        self._answered: Tally | None = None
         self.deadline = settings.server.body_deadline
         self.body_limit = settings.oip.body_limit
         self.shows_origins = bool(settings.server.origins)  # then answers to browsers need CORS headers: the app's work
@@ -81,6 +83,13 @@ class Door:
         size = len(body)
         length = _LENGTHS[size] if size < len(_LENGTHS) else _length(size)
         return b"".join((start, identifier.encode(), length, body))
+
+    @property
+    def answered(self) -> Tally:
+        """Of requests that went well."""
+        if self._answered is None:  # there is none before the first of them, which has a line in the metrics then
+            self._answered = self.requests.tally(ROUTE, "POST", str(OK))
+        return self._answered
 
     def wrong_host(self, host: bytes) -> Problem | None:
         try:

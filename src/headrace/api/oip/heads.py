@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace.api.callers import Caller
+from headrace.api.oip.permits import Permit
 
 KEPT = 1_024  # heads
 LONGEST = 2_048  # bytes
@@ -15,8 +16,10 @@ END = b"\r\n\r\n"
 _NEW_EACH_TIME = (b"x-request-id", b"traceparent", b"expect", b"transfer-encoding", b"content-encoding")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
+    """Nothing of it changes but `permit`."""
+
     data: bytes  # as it came
     path: str  # for the access log
     name: str
@@ -27,6 +30,7 @@ class Head:
     length: int  # of the body
     json_length: int | None  # of the JSON in it; None: all of it
     accepts_packed: bool
+    permit: Permit | None = None  # of the request before, which may have ended
 
 
 class Heads:

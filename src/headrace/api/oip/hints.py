@@ -67,6 +67,8 @@ def has_none(body: bytes, json_length: int | None) -> bool:
     In what is not small one letter is found many times faster than a word, and this one, which both words have, is in
     no number.
     """
+    if json_length is None and len(body) <= SMALL:
+        return body.find(_TIMEOUT) < 0 and body.find(_SEQUENCE) < 0
     end = len(body) if json_length is None else json_length
     if end <= SMALL:
         return body.find(_TIMEOUT, 0, end) < 0 and body.find(_SEQUENCE, 0, end) < 0

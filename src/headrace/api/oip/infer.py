@@ -18,7 +18,7 @@ from headrace.api.oip import compress, errors
 from headrace.api.oip.cloudevents import CloudEvents
 from headrace.api.oip.heads import Head
 from headrace.api.oip.hints import NONE, Hints, has_none, of_json
-from headrace.api.oip.permits import Permits
+from headrace.api.oip.permits import Permit, Permits
 from headrace.api.oip.restricted import Restrictions
 from headrace.api.oip.seen import Seen
 from headrace.api.oip.shared_tensors import REGION, Places, Sharing
@@ -115,7 +115,7 @@ class Infer:
 
         None when that takes more than a look into memory: then `reply` does it. Raises Unavailable.
         """
-        permit = self._permits.known(head.caller, head.name, head.version)
+        permit = self._permit(head)
         if permit is None or self._longer:
             return None
         said = body if type(body) is bytes else bytes(body.view[: head.json_length])  # type: ignore[union-attr]
@@ -128,14 +128,21 @@ class Infer:
 
     def permitted(self, head: Head) -> bool:
         """Whether a body behind this head is worth collecting; whether it may be asked is seen when it is here."""
-        return self._permits.known(head.caller, head.name, head.version) is not None
+        return self._permit(head) is not None
 
     def place(self, head: Head) -> Slot | None:
         """Where the body behind this head should be received. None: in bytes, for it is small, or there is no room."""
-        permit = self._permits.known(head.caller, head.name, head.version)
+        permit = self._permit(head)
         if permit is None or self.slots is None or self._longer:
             return None
         return self.slots.take(permit.version.key, head.length)
+
+    def _permit(self, head: Head) -> Permit | None:
+        """None: whether it may be asked has to be found out."""
+        permit = head.permit
+        if permit is None or not self._permits.good(permit):
+            permit = head.permit = self._permits.known(head.caller, head.name, head.version)
+        return permit
 
     def withdraw(self, ticket: Ticket) -> None:
         self._ask.withdraw(ticket)

@@ -41,9 +41,11 @@ class Permits:
     def known(self, caller: Caller, name: str, version: str | None) -> Permit | None:
         """What was found out a moment ago. None: ask `find`."""
         permit = self._kept.get((caller, name, version))
-        if permit is None or permit.until < self._clock() or permit.turn != self._keys.turn + self._directory.turn:
-            return None
-        return permit
+        return permit if permit is not None and self.good(permit) else None
+
+    def good(self, permit: Permit) -> bool:
+        """Whether what was found out then still holds."""
+        return permit.until >= self._clock() and permit.turn == self._keys.turn + self._directory.turn
 
     async def find(self, caller: Caller, name: str, version: str | None) -> Permit:
         """The same, found out if need be: callers go on in the order in which they came.

@@ -39,6 +39,17 @@ class Plan(NamedTuple):
     binary: frozenset[str]  # those of them that come as bytes, where there is a choice
 
 
+def _few(plan: Plan, data: bytes) -> array[Any] | None:
+    """The numbers of a flat array. None: something else stands there, or one of them is too large."""
+    if data.find(_E) >= 0 and (data.find(_U) >= 0 or data.find(_S) >= 0):
+        return None  # true or false: no numbers here, though Python's are
+    values = loads(data)
+    if type(values) is not list or len(values) != plan.elements:
+        return None
+    raw = array(plan.code, values)
+    return None if plan.code == "f" and not isfinite(sum(raw)) else raw
+
+
 class Quick:
     """`outputs`: name → datatype, as declared. `batched`: the first dimension is the batch. `model`: its name."""
 
@@ -54,23 +65,16 @@ class Quick:
         if plan is None:
             return None
         try:
-            raw: Any = None
-            if len(data) >= LARGE:
-                if not flat(data):
-                    return None
-                raw = self._numbers.raw(data, plan.datatype, plan.elements)
-            if raw is None:
-                if data.find(_E) >= 0 and (data.find(_U) >= 0 or data.find(_S) >= 0):
-                    return None  # true or false: no numbers here, though Python's are
-                values = loads(data)
-                if type(values) is not list or len(values) != plan.elements:
-                    return None
-                raw = array(plan.code, values)
-                if plan.code == "f" and not isfinite(sum(raw)):  # perhaps of a number that is too large
-                    return None
-            return {plan.name: ARRAY(plan.shape, plan.dtype, raw)}
+            raw = self._large(plan, data) if len(data) >= LARGE else _few(plan, data)
+            return None if raw is None else {plan.name: ARRAY(plan.shape, plan.dtype, raw)}
         except (ValueError, TypeError, OverflowError, MemoryError):
             return None
+
+    def _large(self, plan: Plan, data: bytes) -> Any:
+        if not flat(data):
+            return None
+        raw = self._numbers.raw(data, plan.datatype, plan.elements)
+        return _few(plan, data) if raw is None else raw
 
     def of_bytes(self, words: Words, body: bytearray | memoryview, start: int) -> dict[str, Any] | None:
         """`body`: its tensor is all that lies from `start` on. A view is copied: it may only be read."""
