@@ -8,6 +8,8 @@ from headrace.dialects.lane import Lane
 from headrace.domain.body import BlobRef, Body, Given, Slot, size_of
 from headrace.domain.question import Form, Question
 
+_FILES = Form.FILES  # looked at for every question
+
 
 class Frame(NamedTuple):
     """`size`: bytes of the bodies together; `stored`: whether any of them lies in the store."""
@@ -24,7 +26,7 @@ def frame_of(questions: Sequence[Question], lane: Lane) -> Frame:
     size, stored = 0, False
     for question in questions:
         form = question.form
-        if form is Form.FILES:
+        if form is _FILES:
             entries.append((question.explain, [(name, size_of(body)) for name, body in question.inputs.items()]))
             follow = list(question.inputs.values())
         else:

@@ -20,13 +20,15 @@ from headrace.domain.question import Answer, Form, Question
 COPIED = 64 * 1024  # bytes of bodies that are copied together for one write
 SLACK = 1 << 20  # bytes that a frame may have beyond its largest answer
 
+_FILES, _IN_MEMORY = Form.FILES, (bytes, Slot)  # looked at for every question
+
 logger = logging.getLogger(__name__)
 
 
 def may_go_straight(questions: Sequence[Question]) -> bool:
     """One body each, in memory, and one answer."""
     for question in questions:
-        if question.form is Form.FILES or question.stream or not isinstance(question.inputs.get(""), (bytes, Slot)):
+        if question.form is _FILES or question.stream or not isinstance(question.inputs.get(""), _IN_MEMORY):
             return False
     return True
 

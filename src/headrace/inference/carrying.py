@@ -16,12 +16,12 @@ class Carrying:
         self._ran = Ran(together=seat.info.batches)
         self._handed = self.moved = handed = monotonic()
         self._answered, self._ours = 0, len(batch)  # how many have their answer, and how many nobody else was given too
-        self.questions: list[Question] = []
-        timeout = waited = 0.0
+        self.questions: list[Question] = [ticket.question for ticket in batch]
+        waited, timeout = 0.0, batch[0].timeout
         for ticket in batch:
-            self.questions.append(ticket.question)
             waited += handed - ticket.arrived
-            timeout = max(timeout, ticket.timeout)
+            if ticket.timeout != timeout:  # with most it is the version's
+                timeout = max(timeout, ticket.timeout)
         self.timeout = timeout
         counts.queued += len(batch)
         counts.queue_ns += int(1e9 * waited)

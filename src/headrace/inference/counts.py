@@ -17,6 +17,7 @@ from headrace.domain.clock import Millis, now
 from headrace.domain.question import Answer
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)  # seconds
+SOON = 1000 * BOUNDS[0]  # milliseconds: what most small requests take, and less
 PLACES = 1_000  # of answers in a stream
 SIZES = 1_000  # of batches
 LONGEST = 18  # digits of a number in the meta
@@ -240,18 +241,20 @@ class Counts:
 
     def record_all(self, answers: Sequence[Answer], taken_ns: int, ran: Ran) -> None:
         """The next ones to questions that were sent together: `ran` is told when all have come."""
-        buckets, infers, latencies, plain, together = self.buckets, 0, 0.0, 0, ran.together
+        buckets, latencies, soon, plain, together = self.buckets, 0.0, 0, 0, ran.together
         for answer in answers:
             if answer.error is not None or answer.meta:
                 self._record(answer, taken_ns, ran)
                 continue
             latency = answer.latency
-            if not together:
+            if latency <= SOON:
+                soon += 1
+            elif not together:
                 buckets[bisect_left(BOUNDS, latency / 1000)] += 1
             latencies += latency
-            infers += min(taken_ns, int(latency * 1e6))
             plain += 1
         if plain:
+            infers = _infer_ns(latencies, taken_ns, answers)
             if together:
                 shared = ran.share("", plain, latencies)
                 shared.heard += plain
@@ -259,6 +262,7 @@ class Counts:
                 shared.taken_ns += plain * taken_ns
             else:
                 self.latency += latencies
+                buckets[0] += soon
                 self.infer_ns += infers
                 self.input_ns += plain * taken_ns - infers
             self.answers += plain
@@ -288,6 +292,14 @@ class Counts:
             batch.count += count
             batch.infer_ns += infer * rows * count // elements
             batch.input_ns += (taken_ns - infer) * rows * count // elements
+
+
+def _infer_ns(latencies: float, taken_ns: int, answers: Sequence[Answer]) -> int:
+    """In the model, by those without an error: `latencies` together. None of them was there longer than it was away."""
+    together = int(latencies * 1e6)
+    if together <= taken_ns:
+        return together
+    return sum([min(taken_ns, int(one.latency * 1e6)) for one in answers if one.error is None and not one.meta])
 
 
 def _rows(answer: Answer) -> int:

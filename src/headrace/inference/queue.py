@@ -70,6 +70,8 @@ class Queue:
         self.key, self.counts, self.pace = key, counts, Pace()
         self._settings, self._late = settings, late
         self._tickets: deque[Ticket] = deque()
+        self._most_live, self._most_bytes = settings.queue, settings.queue_bytes
+        self._mixed = False  # perhaps some that wait were on a replica before
         self.live = self.size = 0
         self._usual = self._before = 1  # questions of the last batch, and of the one before
         self.cached = False  # the model allows that its answers are given again
@@ -85,7 +87,7 @@ class Queue:
     def add(self, ticket: Ticket) -> bool:
         """False when there is no room. A single question always has room in an empty queue."""
         size = self.size + ticket.size
-        if self.live and (self.live >= self._settings.queue or size > self._settings.queue_bytes):
+        if self.live and (self.live >= self._most_live or size > self._most_bytes):
             return False
         self._tickets.append(ticket)
         self.live += 1
@@ -96,6 +98,7 @@ class Queue:
 
     def add_again(self, ticket: Ticket) -> None:
         """Before all others, whether there is room or not: it had its place."""
+        self._mixed = True
         self._tickets.appendleft(ticket)
         self.live += 1
         self.size += ticket.size
@@ -144,7 +147,26 @@ class Queue:
     def take(self, info: ReplicaInfo, helpers: int, at: float) -> list[Ticket]:
         """The next batch for a replica, when `helpers` others are free. `at`: whose patience ended before is late."""
         self.most, self._together, self.cached = self._most(info), info.batches, info.cached
-        room = min(self.most, math.ceil(self.live / (1 + helpers)) if helpers else self.live)
+        live = self.live
+        room = min(self.most, math.ceil(live / (1 + helpers)) if helpers else live)
+        if live == room and not self._mixed and self.size <= self._settings.batch_bytes and at <= self._rings_at:
+            batch = self._take_all()
+        else:
+            batch = self._take_some(room, at)
+        if self.standing and not self.live:
+            self._empty()
+        if batch:
+            self._before, self._usual = self._usual, len(batch)
+        return batch
+
+    def _take_all(self) -> list[Ticket]:
+        """What waits goes together: none was on a replica before, and nobody's patience is over."""
+        batch = list(self._tickets)
+        self._tickets.clear()
+        self.live = self.size = 0
+        return batch
+
+    def _take_some(self, room: int, at: float) -> list[Ticket]:
         tickets, largest = self._tickets, self._settings.batch_bytes
         batch: list[Ticket] = []
         size = 0
@@ -165,10 +187,7 @@ class Queue:
             room -= 1
             if ticket.alone:
                 break
-        if self.standing and not self.live:
-            self._empty()
-        if batch:
-            self._before, self._usual = self._usual, len(batch)
+        self._mixed = self._mixed and bool(tickets)
         return batch
 
     def clear(self, error: HeadraceError) -> None:

@@ -19,6 +19,7 @@ from headrace.domain.tensor import TensorModel
 from headrace.fleet.demand import Demand
 from headrace.fleet.routing import Replica, Routing, Trouble
 from headrace.inference.ask import Ask, Counts
+from headrace.inference.counts import Ran
 from headrace.settings import InferenceSettings
 
 KEY = VersionKey("echo", "1.0.0")
@@ -550,6 +551,17 @@ async def test_what_failed_took_its_time(routing: Routing, hall: Ask) -> None:
 
     assert (1, 1) == (counts.turned_away, counts.canceled)
     assert counts.fail.ns >= 0.04 * 1e9  # both
+
+
+def test_no_question_was_in_the_model_for_longer_than_it_was_away() -> None:
+    """Whatever the replica says of it. Its time in the model is told as the replica says."""
+    counts, ran = Counts(), Ran(together=False)
+    counts.record_all([Answer(1, 2, 5.0), Answer(1, 2, 0.25), Answer(1, 2, 1.0)], 1_000_000, ran)
+    counts.record_all([Answer(1, 2, 0.5)], 3_000_000, ran)
+    counts.ran(ran, 3_000_000)
+
+    assert (2_250_000 + 500_000, 750_000 + 2_500_000) == (counts.infer_ns, counts.input_ns)
+    assert ([3, 0, 1], 6.75) == (counts.buckets[:3], counts.latency)
 
 
 async def test_a_model_cannot_make_up_any_number_of_sizes() -> None:
