@@ -107,6 +107,8 @@ def varint(value: int) -> bytes:
 
 def delimited(number: int, length: int) -> bytes:
     """The beginning of a field of `length` bytes."""
+    if number < 16 and length < 128:  # as nearly all: two bytes
+        return bytes((number << 3 | 2, length))
     return varint(number << 3 | 2) + varint(length)
 
 

@@ -82,7 +82,8 @@ class Quick:
         if plan is None or len(body) - start != words.size:
             return None
         made = ARRAY(plan.shape, plan.dtype, body, start)
-        return {plan.name: made if type(body) is bytearray and made.flags.aligned else made.copy()}
+        ours = type(body) is bytearray and not start % plan.dtype.itemsize and made.flags.aligned
+        return {plan.name: made if ours else made.copy()}
 
     def outputs(self, plan: Plan, given: Any) -> list[Plain] | None:
         """Name, datatype and array of each, in the order of the answer."""

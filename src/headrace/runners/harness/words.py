@@ -127,9 +127,11 @@ class ProtoWords:
     def find(self, message: Any, _meta: Any = None) -> tuple[Words, int] | None:
         """The words of a message, a bytearray or a memoryview, and where its tensor begins."""
         kept = self._kept.get(len(message))
-        if kept is None or message[: kept[0]] != kept[1]:
+        if kept is None:
             return None
-        return kept[2], kept[0]
+        start, before, words = kept
+        same = message.startswith(before) if type(message) is bytearray else message[:start] == before
+        return (words, start) if same else None
 
     def keep(self, message: memoryview, request: Request) -> None:
         """The data of its first input stand at the end of `message`, it has no other raw ones, and no id."""
