@@ -14,11 +14,11 @@ from headrace.api.hosts import Hosts
 from headrace.api.metrics import MetricsPage
 from headrace.api.modzy import routes
 from headrace.api.oip import rest
-from headrace.api.oip.at_once import protocol
 from headrace.api.oip.infer import Infer
 from headrace.api.oip.model_routes import ModelRoutes
 from headrace.api.oip.permits import Permits
 from headrace.api.oip.shared_tensors import Sharing
+from headrace.api.oip.straight.at_once import protocol
 from headrace.api.openai import routes as openai
 from headrace.api.pages import Pages
 from headrace.api.rooms import Rooms

@@ -3,8 +3,8 @@
 A connection that the kernel has made, and that we have not accepted yet, would be reset when the listening socket is
 closed. So what stands in that queue is taken in first, and only then, with nothing in between, the socket is closed.
 Who comes later is refused, and knows that nothing of his request was read. Connections that are open are finished by
-their protocol (oip/fast.py): answers that are owed are given, with Connection: close. Who is still owed one when the
-time is over hears that there will be none: uvicorn calls off what is at work, and that says so before it ends.
+their protocol (oip/straight/http.py): answers that are owed are given, with Connection: close. Who is still owed one
+when the time is over hears that there will be none: uvicorn calls off what is at work, and that says so before it ends.
 """
 
 import asyncio

@@ -11,7 +11,7 @@ from rooms.api.house import house
 from rooms.api.oip.served import Echo, publish, request, served
 from rooms.api.oip.test_fast import WAIT, identified, settled
 
-from headrace.api.oip.at_once import AtOnce
+from headrace.api.oip.straight.at_once import AtOnce
 from headrace.domain.clock import now
 from headrace.domain.ids import VersionKey
 from headrace.domain.question import Answer

@@ -18,12 +18,12 @@ from headrace.api.bodies import Bodies
 from headrace.api.drain import goodbye
 from headrace.api.limits import SLOWEST
 from headrace.api.oip import compress
-from headrace.api.oip.exchange import Exchange
-from headrace.api.oip.fast import LARGE, FastHttp, Waiting, too_slow
-from headrace.api.oip.fast_door import ROUTE, Door
 from headrace.api.oip.heads import Head, head_of, worth_keeping
 from headrace.api.oip.infer import Asked, Infer, Reply, caller_of, plain, refused
-from headrace.api.oip.receiving import Receiving
+from headrace.api.oip.straight.door import ROUTE, Door
+from headrace.api.oip.straight.exchange import Exchange
+from headrace.api.oip.straight.http import LARGE, FastHttp, Waiting, too_slow
+from headrace.api.oip.straight.receiving import Receiving
 from headrace.domain.body import Slot
 from headrace.domain.errors import HeadraceError, Unavailable
 from headrace.domain.question import Answer

@@ -18,9 +18,9 @@ from headrace.api.drain import goodbye
 from headrace.api.errors import Problem
 from headrace.api.http1 import Http1
 from headrace.api.limits import LINGER, LINGER_BYTES, SLOWEST
-from headrace.api.oip.exchange import Exchange
-from headrace.api.oip.fast_door import ROUTE, Door
 from headrace.api.oip.infer import Asked, Reply, refused
+from headrace.api.oip.straight.door import ROUTE, Door
+from headrace.api.oip.straight.exchange import Exchange
 from headrace.api.unread import Taken, unread
 from headrace.domain.errors import Invalid, TooLarge, Unavailable
 
