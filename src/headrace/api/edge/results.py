@@ -23,6 +23,9 @@ from headrace.domain.job import Job
 from headrace.domain.result import InputResult
 
 JSON_OUTPUT = "results.json"  # the one output that these messages have a field for
+DEEPEST = (
+    62  # two for each object or list in another; beyond, clients do not read the message (protobuf's limit of 100)
+)
 
 Votes = tuple[int, int]
 
@@ -65,8 +68,10 @@ class ResultCalls:
             access_key=job.key,
             voting=pb.Voting(up=up, down=down),
         )
-        content: dict[str, Any] = await self._content(job, result) if result.ok else {"error": result.error}
-        json_format.ParseDict(content, message.result)
+        if result.ok:
+            await self._show(job, result, message.result)
+        else:
+            message.result["error"] = result.error
         return message
 
     async def output(self, call: Call, request: pb.OutputIdentifier) -> pb.ResultOutput:
@@ -117,15 +122,23 @@ class ResultCalls:
             return message.failures[result.name].ByteSize()
         told = message.results[result.name]
         filled(shapes.success(result, {}, votes), told)
-        json_format.ParseDict(await self._content(job, result), told.results)
+        await self._show(job, result, told.results)
         return told.ByteSize()
 
-    async def _content(self, job: Job, result: InputResult) -> dict[str, Any]:
-        """Only an object fits: results.json where it is one, and else all outputs by their names."""
+    async def _show(self, job: Job, result: InputResult, told: struct_pb2.Struct) -> None:
+        """Only an object fits: results.json where it is one, and else all outputs by their names.
+
+        What the clients could not read (nested too deeply, a number beyond all floats) is told as the path where the
+        HTTP port has it.
+        """
         shown = await outputs.shown(result.outputs, lambda name: self._url(job, result, name), self._blobs)
-        values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(shown))
-        only = values.get(JSON_OUTPUT)
-        return only if isinstance(only, dict) else values
+        try:
+            values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(shown))
+            only = values.get(JSON_OUTPUT)
+            json_format.ParseDict(only if isinstance(only, dict) else values, told, max_recursion_depth=DEEPEST)
+        except (msgspec.DecodeError, json_format.ParseError, RecursionError):
+            told.Clear()
+            told.update({name: self._url(job, result, name) for name in result.outputs})
 
     def _url(self, job: Job, result: InputResult, name: str) -> str:
         return shapes.output_url(self._server.public_url.rstrip("/"), job.id, result.name, name)

@@ -14,6 +14,7 @@ from modzy.edge.proto.inferences.api.v1 import inferences_pb2 as inferences
 from modzy.edge.proto.inferences.api.v1.inferences_pb2_grpc import InferenceServiceStub
 from modzy.edge.proto.jobs.v1 import jobs_pb2 as jobs
 from modzy.edge.proto.jobs.v1.jobs_pb2_grpc import JobServiceStub
+from modzy.edge.proto.results.v1 import results_pb2 as results
 from modzy.edge.proto.results.v1.results_pb2_grpc import ResultsServiceStub
 from rooms.api.grpc.peers import listening
 from rooms.api.house import house
@@ -183,6 +184,42 @@ async def test_outputs_that_are_no_object_stand_under_their_names(here, monkeypa
         "results.json": [1.0, 12345678901.0],
         "picture.bin": f"/api/results/{job.identifier}/x/picture.bin",
     } == found
+
+
+@pytest.mark.parametrize("begin", [b'{"a":', b'{"a":[', b'{"a":{"b":'])
+@pytest.mark.parametrize("depth", [10, 15, 16, 31, 32, 200, 20_000])
+async def test_what_is_nested_too_deeply_for_a_message_is_told_otherwise(here, monkeypatch, begin, depth):
+    end = begin.translate(None, b'"ab:').translate(bytes.maketrans(b"{[", b"}]"))[::-1]
+
+    async def run(questions, _timeout):
+        for _ in questions:
+            outputs = {"results.json": Output(begin * depth + b"1" + end * depth, "application/json")}
+            yield Answer(now(), now(), 1.0, outputs)
+
+    monkeypatch.setattr(here.talker, "run", run)
+    job = await here.job("x")
+    found = (await here.results.GetResults(job)).results["x"].results
+    one = await here.results.GetResult(results.ResultIdentifier(job_identifier=job, input_identifier="x"))
+    assert found == one.result
+    if depth * len(end) <= 31:
+        assert ["a"] == list(found)
+    elif depth <= 200:
+        assert f"/api/results/{job.identifier}/x/results.json" == found["results.json"]
+    else:
+        assert found["results.json"].startswith(begin.decode())  # told as text, as by HTTP
+
+
+@pytest.mark.parametrize(("value", "by_path"), [(b'"\\ud800"', False), (b"1e400", True)])
+async def test_what_is_json_and_no_value_here_is_told_as_text_or_by_its_path(here, monkeypatch, value, by_path):
+    async def run(questions, _timeout):
+        for _ in questions:
+            yield Answer(now(), now(), 1.0, {"results.json": Output(b'{"a":%s}' % value, "application/json")})
+
+    monkeypatch.setattr(here.talker, "run", run)
+    job = await here.job("x")
+    found = (await here.results.GetResults(job)).results["x"].results
+    path = f"/api/results/{job.identifier}/x/results.json"
+    assert {"results.json": path if by_path else f'{{"a":{value.decode()}}}'} == dict(found)
 
 
 async def test_results_that_fit_into_no_message(tmp_path):
