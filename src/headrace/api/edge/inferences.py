@@ -58,7 +58,7 @@ class InferenceCalls:
 
     async def perform(self, call: Call, request: pb.InferenceRequest) -> pb.Inference:
         """The whole of it, when it ends soon; else how far it is. Raises whatever is wrong with the request."""
-        kept = await self._begin(call, request)
+        kept = await self._begin(call, request, _told(request))
         try:
             async with asyncio.timeout(WAIT):
                 await kept.over.wait()
@@ -110,16 +110,16 @@ class InferenceCalls:
     async def _begun(self, call: Call, raw: bytes) -> Kept:
         """Raises Invalid for what is no request at all: nothing behind it can be trusted."""
         request = parsed(pb.InferenceRequest, raw)
+        told = _told(request)
         try:
-            return await self._begin(call, request)
+            return await self._begin(call, request, told)
         except HeadraceError as error:
-            kept = Kept(call.principal.account, call.principal.user.identifier, _told(request))
+            kept = Kept(call.principal.account, call.principal.user.identifier, told)
             self._fail(kept, error)
             return kept
 
-    async def _begin(self, call: Call, request: pb.InferenceRequest) -> Kept:
+    async def _begin(self, call: Call, request: pb.InferenceRequest, told: pb.Inference) -> Kept:
         """Raises Invalid, Unsupported, NotFound, NotReady, Unavailable."""
-        told = _told(request)
         model, version = await self._directory.resolve(
             call.principal, _named(request.model), request.model.version or None
         )
