@@ -18,14 +18,12 @@ from headrace.api.modzy.shapes.jobs import Company
 from headrace.api.rooms import Rooms
 from headrace.domain.body import size_of, whole
 from headrace.domain.clock import Millis, now
-from headrace.domain.errors import NotFound, TooLarge
+from headrace.domain.errors import TooLarge
 from headrace.domain.job import Job
 from headrace.domain.result import InputResult
 
 JSON_OUTPUT = "results.json"  # the one output that these messages have a field for
-DEEPEST = (
-    62  # two for each object or list in another; beyond, clients do not read the message (protobuf's limit of 100)
-)
+DEEPEST = 62  # two for each object in another: beyond, clients reach protobuf's limit of 100 messages
 
 Votes = tuple[int, int]
 
@@ -78,10 +76,7 @@ class ResultCalls:
         """Raises NotFound, TooLarge."""
         job, result = await self._found(call, request.result_identifier)
         name = request.output_identifier
-        if name not in result.outputs:
-            has = ", ".join(result.outputs) or "none"
-            raise NotFound(f"input {result.name!r} has no output {name!r}; its outputs: {has}")
-        body = result.outputs[name].body
+        body = outputs.named(result, name).body
         if size_of(body) > self._server.json_limit:
             raise TooLarge(
                 f"output {name!r} has {size_of(body)} bytes, and a message may have {self._server.json_limit}: "
@@ -101,7 +96,7 @@ class ResultCalls:
     async def vote(self, call: Call, request: pb.ResultIdentifier) -> pb.ResultVote:
         job = await self._history.job(call.principal, request.job_identifier.identifier)
         up = await self._history.vote_of(call.principal, job, request.input_identifier)
-        return pb.ResultVote(vote="NO_VOTES" if up is None else "UP" if up else "DOWN")
+        return filled(shapes.vote(up), pb.ResultVote())
 
     async def _vote(self, call: Call, request: pb.ResultIdentifier, *, up: bool | None) -> empty_pb2.Empty:
         job = await self._history.job(call.principal, request.job_identifier.identifier)

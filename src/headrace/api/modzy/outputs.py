@@ -9,14 +9,23 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from headrace.domain.body import BodyStore, size_of, whole
-from headrace.domain.errors import HeadraceError
+from headrace.domain.errors import HeadraceError, NotFound
 from headrace.domain.question import Output
+from headrace.domain.result import InputResult
 
 INLINE_LIMIT = 16 << 20  # bytes of a JSON or text output that stands in the answer itself
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json\s*(?:;|$)", re.IGNORECASE)
 _SHOWN = re.compile(r"(?:application/json|text/plain|image/(?:png|jpeg|gif|webp|bmp|tiff))\b")
 
 _raw = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def named(result: InputResult, name: str) -> Output:
+    """Raises NotFound, and says which outputs there are."""
+    if name not in result.outputs:
+        has = ", ".join(result.outputs) or "none"
+        raise NotFound(f"Input {result.name!r} has no output {name!r}; its outputs: {has}")
+    return result.outputs[name]
 
 
 async def shown(outputs: Mapping[str, Output], url: Callable[[str], str], store: BodyStore) -> dict[str, Any]:

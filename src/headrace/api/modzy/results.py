@@ -12,7 +12,6 @@ from headrace.api.modzy.shapes import results as shapes
 from headrace.api.rooms import Rooms
 from headrace.domain.account import Action
 from headrace.domain.clock import now
-from headrace.domain.errors import NotFound
 from headrace.domain.job import LIVE, Job
 from headrace.domain.result import InputResult
 
@@ -62,10 +61,7 @@ class Results:
     async def output(self, call: NoBody) -> Response:
         result = await self._history.result(await self._job(call), call.params["input"])
         name = call.params["output"]
-        if name not in result.outputs:
-            has = ", ".join(result.outputs) or "none"
-            raise NotFound(f"Input {result.name!r} has no output {name!r}; its outputs: {has}")
-        return await outputs.download(name, result.outputs[name], self._rooms.blobs)
+        return await outputs.download(name, outputs.named(result, name), self._rooms.blobs)
 
     async def up_vote(self, call: NoBody) -> None:
         await self._vote(call, up=True)
@@ -78,7 +74,7 @@ class Results:
 
     async def vote(self, call: NoBody) -> shapes.Vote:
         up = await self._history.vote_of(call.principal, await self._job(call), call.params["input"])
-        return shapes.Vote("NO_VOTES" if up is None else "UP" if up else "DOWN")
+        return shapes.vote(up)
 
     async def _vote(self, call: NoBody, *, up: bool | None) -> None:
         await self._history.vote(call.principal, await self._job(call), call.params["input"], up)

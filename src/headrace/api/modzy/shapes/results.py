@@ -169,6 +169,10 @@ def success(result: InputResult, outputs: Mapping[str, Any], votes: tuple[int, i
     return shown | {name: value for name, value in outputs.items() if name not in shown} | voting
 
 
+def vote(up: bool | None) -> Vote:
+    return Vote("NO_VOTES" if up is None else "UP" if up else "DOWN")
+
+
 def failure(result: InputResult) -> Failure:
     return Failure(
         status="FAILED",
