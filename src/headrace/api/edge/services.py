@@ -15,10 +15,7 @@ from headrace.api.edge.proto import edge_results_pb2 as results
 from headrace.api.edge.results import ResultCalls
 from headrace.api.grpc.calls import Limits, Method
 from headrace.api.grpc.door import Door, admit
-from headrace.api.grpc.health import Health
-from headrace.api.grpc.proto import health_pb2
-from headrace.api.grpc.reflection import reflections
-from headrace.api.grpc.typed import typed
+from headrace.api.grpc.table import table
 from headrace.api.hosts import is_loopback
 from headrace.api.modzy.companies import Companies
 from headrace.api.rooms import Rooms
@@ -49,10 +46,12 @@ def methods(rooms: Rooms, single: InferenceCalls) -> dict[str, Method]:
         "jobs.v1.JobService": dict(_jobs(JobCalls(rooms, companies))),
         "results.v1.ResultsService": dict(_results(ResultCalls(rooms, companies))),
         "inferences.api.v1.InferenceService": dict(_inferences(single)),
-        "grpc.health.v1.Health": dict(_health(rooms)),
     }
-    services |= reflections(services)
-    return {f"/{service}/{name}": method for service, found in services.items() for name, method in found.items()}
+
+    async def ready() -> bool:
+        return rooms.ready()
+
+    return table(services, ready)
 
 
 def _jobs(calls: JobCalls) -> Named:
@@ -84,12 +83,3 @@ def _inferences(calls: InferenceCalls) -> Named:
     yield "PerformInference", Method(SUBMIT, spoken(inferences.InferenceRequest, calls.perform))
     yield "GetInferenceDetails", Method(SUBMIT, spoken(inferences.InferenceIdentifier, calls.details))
     yield "StreamInferences", Method(SUBMIT, streaming=calls.stream)
-
-
-def _health(rooms: Rooms) -> Named:
-    async def ready() -> bool:
-        return rooms.ready()
-
-    health = Health(ready)
-    yield "Check", Method((), typed(health_pb2.HealthCheckRequest, health.check))
-    yield "Watch", Method((), streaming=health.watch)

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FileDescriptor
 
-from headrace.api.grpc.calls import Call, Exchange, Method
+from headrace.api.grpc.calls import Call, Exchange
 from headrace.api.grpc.pool import POOL
 from headrace.api.grpc.proto import reflection_v1_pb2, reflection_v1alpha_pb2
 from headrace.api.grpc.status import Code
@@ -16,15 +16,6 @@ VERSIONS = {
     "grpc.reflection.v1.ServerReflection": reflection_v1_pb2,
     "grpc.reflection.v1alpha.ServerReflection": reflection_v1alpha_pb2,
 }
-
-
-def reflections(services: Iterable[str]) -> dict[str, dict[str, Method]]:
-    """The services that describe a door: these ones, and themselves. Nobody needs a key for them."""
-    names = [*services, *VERSIONS]
-    return {
-        name: {"ServerReflectionInfo": Method((), streaming=Reflection(module, names).info)}
-        for name, module in VERSIONS.items()
-    }
 
 
 class Reflection:

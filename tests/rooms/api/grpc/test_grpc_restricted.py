@@ -5,6 +5,7 @@ import pytest
 from rooms.api.grpc.test_services import Stub, failure, opened, request
 from rooms.api.house import house
 
+from headrace.api.grpc.table import HEALTH
 from headrace.api.oip.grpc import services
 from headrace.api.oip.grpc.restricted import group_of
 from headrace.api.oip.proto import inference_pb2 as pb
@@ -27,7 +28,7 @@ async def test_without_the_header_nothing_is_done(home):
         triton = Stub(channel, home.key, services.OIP)
         assert REFUSED == await failure(triton.ModelInfer(request()))
         assert REFUSED == await failure(triton.ServerLive())
-        assert REFUSED == await failure(channel.unary_unary(f"/{services.HEALTH}/Check")(b"", timeout=30))
+        assert REFUSED == await failure(channel.unary_unary(f"/{HEALTH}/Check")(b"", timeout=30))
         stream = channel.stream_stream(
             f"/{services.OIP}/ModelStreamInfer",
             request_serializer=pb.ModelInferRequest.SerializeToString,

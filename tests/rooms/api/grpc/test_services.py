@@ -13,6 +13,7 @@ from rooms.api.house import RUNS
 from headrace.api.callers import GRPC_TOKEN
 from headrace.api.grpc import reflection
 from headrace.api.grpc.proto import health_pb2, reflection_v1_pb2, reflection_v1alpha_pb2
+from headrace.api.grpc.table import HEALTH
 from headrace.api.oip.grpc import services
 from headrace.api.oip.proto import inference_pb2 as pb
 from headrace.api.oip.proto import model_repository_pb2
@@ -346,12 +347,10 @@ async def test_shared_memory_is_not_offered(asks) -> None:
 
 
 async def test_health(channel) -> None:
-    check = channel.unary_unary(
-        f"/{services.HEALTH}/Check", response_deserializer=health_pb2.HealthCheckResponse.FromString
+    check = channel.unary_unary(f"/{HEALTH}/Check", response_deserializer=health_pb2.HealthCheckResponse.FromString)
+    watch = channel.unary_stream(f"/{HEALTH}/Watch", response_deserializer=health_pb2.HealthCheckResponse.FromString)(
+        b""
     )
-    watch = channel.unary_stream(
-        f"/{services.HEALTH}/Watch", response_deserializer=health_pb2.HealthCheckResponse.FromString
-    )(b"")
 
     assert health_pb2.HealthCheckResponse.SERVING == (await check(b"")).status
     assert health_pb2.HealthCheckResponse.SERVING == (await watch.read()).status
@@ -374,7 +373,7 @@ async def test_reflection(channel, module) -> None:
     )(iter(questions))
     listed, file, by_name, unknown = [answer async for answer in call]
 
-    assert {services.OIP, services.HEALTH} < {one.name for one in listed.list_services_response.service}
+    assert {services.OIP, HEALTH} < {one.name for one in listed.list_services_response.service}
     assert 2 == len(file.file_descriptor_response.file_descriptor_proto)  # with model_config.proto
     assert 1 == len(by_name.file_descriptor_response.file_descriptor_proto)
     assert 5 == unknown.error_response.error_code

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from headrace.api.callers import Callers
 from headrace.api.grpc.calls import Limits, Method
 from headrace.api.grpc.door import Door, admit
-from headrace.api.grpc.health import Health
-from headrace.api.grpc.proto import health_pb2
-from headrace.api.grpc.reflection import reflections
+from headrace.api.grpc.table import NOBODY_ASKED, table
 from headrace.api.grpc.typed import typed
 from headrace.api.oip.grpc import shared_memory
 from headrace.api.oip.grpc.about import About
@@ -33,8 +31,6 @@ from headrace.settings import OipSettings
 
 OIP = "inference.GRPCInferenceService"
 SELDON = "inference.model_repository.ModelRepositoryService"
-HEALTH = "grpc.health.v1.Health"
-NOBODY_ASKED: tuple[Action, ...] = ()
 READ, ASK = (Action.READ_LIBRARY,), (Action.SUBMIT_JOBS,)
 
 
@@ -63,11 +59,8 @@ def methods(rooms: Rooms) -> dict[str, Method]:
             **dict(_shared_memory(rooms.regions)),
         },
         SELDON: dict(_seldon(repository)),
-        HEALTH: dict(_health(Health(readiness.ready))),
     }
-    services |= reflections(services)
-    by_path = {f"/{service}/{name}": method for service, found in services.items() for name, method in found.items()}
-    return guarded(by_path, Restrictions(rooms.settings.oip.restricted))
+    return guarded(table(services, readiness.ready), Restrictions(rooms.settings.oip.restricted))
 
 
 Named = Iterator[tuple[str, Method]]
@@ -121,8 +114,3 @@ def _seldon(repository: RepositoryCalls) -> Named:
     yield "RepositoryIndex", Method(READ, typed(seldon.RepositoryIndexRequest, repository.seldon_index))
     yield "RepositoryModelLoad", Method(EDIT, typed(seldon.RepositoryModelLoadRequest, repository.seldon_load))
     yield "RepositoryModelUnload", Method(EDIT, typed(seldon.RepositoryModelUnloadRequest, repository.seldon_unload))
-
-
-def _health(health: Health) -> Named:
-    yield "Check", Method(NOBODY_ASKED, typed(health_pb2.HealthCheckRequest, health.check))
-    yield "Watch", Method(NOBODY_ASKED, streaming=health.watch)
